@@ -1,0 +1,100 @@
+"""A drop-in for the stdlib's socket module that cannot hang and says what failed.
+
+    import safesocket as socket
+
+Every name of the running stdlib ``socket`` is here, the very same object but for what is made
+safer: the class ``socket``, the functions that make sockets, and the look-ups. On top come
+:class:`Timeouts`, :func:`configure`, :class:`timeouts`, :func:`set_timeouts`,
+:func:`get_timeouts`, :data:`FOREVER`, and :mod:`safesocket.errors`. Importing this package
+changes nothing anywhere.
+
+The map of the house; imports run downwards only:
+
+    __main__, _cli/   the commands: demo, errors
+    testing           real misbehaving peers (public; stands alone)
+    __init__          this façade
+    _sockets          class socket
+    _settings         configure, set_timeouts, get_timeouts
+    _stream           makefile
+    _connect          create_connection: one budget for all addresses
+    _sendfile         sendfile
+    _reading _writing _connecting _operations     the operations, plain functions of a socket
+    _waitall          MSG_WAITALL with a limit
+    _wait             would block -> which limit -> poll: the only place that sleeps
+    _resolve          look-ups
+    _failing          from a failure to what the program sees: the only place that raises
+    _translate        (operation, OSError, route) -> documented error: one table, pure
+    _hints _wording   what to look at next; the one sentence
+    _scope            which limit governs which socket: one table
+    _route            whom a socket talks to: what is remembered
+    _system           the C methods, the clock, poll
+    _timeouts         limits as values, and who decides
+    _namespace        the stdlib's functions with our names
+    errors            the exception tree (public)
+"""
+
+from __future__ import annotations
+
+import socket as _stdlib
+
+from . import _connect, errors
+from ._namespace import fill as _fill
+from ._resolve import getaddrinfo, gethostbyaddr, gethostbyname, gethostbyname_ex, getnameinfo
+from ._settings import configure, get_timeouts, set_timeouts
+from ._sockets import socket
+from ._stream import SocketIO
+from ._timeouts import FOREVER, Timeouts, timeouts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_GLOBAL_DEFAULT_TIMEOUT: Any = _stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+
+
+def create_connection(
+    address: tuple[Any, Any],
+    timeout: float | None = _GLOBAL_DEFAULT_TIMEOUT,
+    source_address: Any = None,
+    *,
+    all_errors: bool = False,
+) -> socket:
+    """Connect to *address*, a host and a port, and return the socket.
+
+    The ``connect`` timeout, or *timeout*, both in seconds, is one budget for the whole call: the
+    look-up and all addresses of the host. *timeout*, if given, is the socket's timeout
+    afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode.
+
+    Raises:
+        ConnectTimeoutError, ConnectRefusedError, UnreachableError, HostNotFoundError, …: as
+            :meth:`socket.connect`; ``attempts`` tells what became of each address.
+        ConnectError: all of these.
+        ExceptionGroup: of these errors, with *all_errors*.
+    Source: Python ``socket.create_connection``.
+    """
+    made: Any = _connect.create_connection(
+        socket, getaddrinfo, address, timeout, source_address, all_errors
+    )
+    return made  # type: ignore[no-any-return]
+
+
+_fill(globals())
+
+__all__ = [  # noqa: PLE0605
+    *_stdlib.__all__,
+    "FOREVER",
+    "Timeouts",
+    "configure",
+    "errors",
+    "get_timeouts",
+    "set_timeouts",
+    "timeouts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":  # importlib.metadata costs more to import than safesocket
+        from importlib.metadata import version
+
+        return version("safesocket")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,151 @@
+"""create_connection: one budget for the look-up and all addresses.
+
+The addresses are tried one after the other, each with a fair share of what is left, so that a
+dead one cannot use up the time of the living. What class of socket is made and which look-up
+is used, the caller says.
+"""
+
+from __future__ import annotations
+
+import copy
+import socket as stdlib
+
+from ._failing import throw
+from ._route import Route
+from ._system import gettimeout, now
+from ._system import settimeout as set_mode
+from ._timeouts import Limit, limit
+from ._translate import leaf_of, tell, translate
+from .errors import Attempt, SafeSocketError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket as Socket
+    from typing import Any
+
+_SENTINEL = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+_SHORTEST = 0.001  # seconds; a share of 0 would mean non-blocking
+
+
+class Budget:
+    """The time of one call, and the mode that its socket has afterwards.
+
+    ``limit`` is None where the call may take as long as the system lets it.
+    """
+
+    def __init__(self, timeout: Any) -> None:
+        self.started = now()
+        self.mode: float | None = stdlib.getdefaulttimeout() if timeout is _SENTINEL else timeout
+        self.given = timeout is not _SENTINEL
+        self.limit = self._chosen()
+
+    def _chosen(self) -> Limit | None:
+        if self.given or self.mode is not None:
+            source = "create_connection" if self.given else "settimeout"
+            return Limit(self.mode, "", source) if self.mode else None
+        found = limit("connect")
+        return None if found.seconds is None else found
+
+    def elapsed(self) -> float:
+        """Return the seconds since the start of the call."""
+        return now() - self.started
+
+    def share(self, addresses: int) -> float:
+        """Return the seconds for the next of so many *addresses*."""
+        left = (self.limit.seconds or 0) - self.elapsed() if self.limit else 0
+        return max(left / addresses, _SHORTEST)
+
+
+def create_connection(
+    make: Callable[..., Socket],
+    look_up: Callable[..., Any],
+    address: tuple[Any, Any],
+    timeout: Any,
+    source_address: Any,
+    all_errors: bool,
+) -> Socket:
+    """Return a socket, made by *make*, that is connected to *address*, found by *look_up*."""
+    budget = Budget(timeout)
+    host, port = address
+    attempts: list[Attempt] = []
+    found = look_up(host, port, 0, stdlib.SOCK_STREAM)
+    for index, entry in enumerate(found):
+        sock = _attempt(make, entry, budget, source_address, len(found) - index, attempts)
+        if sock is not None:
+            return sock
+    try:
+        raise_for(attempts, budget, address, all_errors)
+    finally:
+        attempts.clear()  # the errors' tracebacks hold this frame
+
+
+def _attempt(
+    make: Callable[..., Socket],
+    entry: Any,
+    budget: Budget,
+    source_address: Any,
+    left: int,
+    attempts: list[Attempt],
+) -> Socket | None:
+    """Return a connected socket; None, and one more of *attempts*, if there is none to be had."""
+    family, kind, proto, _, address = entry
+    started = now()
+    sock = None
+    try:
+        sock = make(family, kind, proto)
+        _connect(sock, address, budget, source_address, left)
+        return sock
+    except OSError as exc:
+        attempts.append(Attempt(address, exc, now() - started))
+        if sock is not None:
+            sock.close()
+        return None
+
+
+def _connect(sock: Socket, address: Any, budget: Budget, source_address: Any, left: int) -> None:
+    if budget.given:
+        sock.settimeout(budget.mode)
+    if source_address:
+        sock.bind(source_address)
+    if budget.limit is None:
+        sock.connect(address)
+        return
+    mode = gettimeout(sock)
+    set_mode(sock, budget.share(left))
+    sock.connect(address)
+    set_mode(sock, mode)
+
+
+def raise_for(
+    attempts: list[Attempt], budget: Budget, address: tuple[Any, Any], all_errors: bool
+) -> None:
+    """Raise what came of *attempts*: the last error, or all of them."""
+    if not attempts:
+        exc = OSError("getaddrinfo returns an empty list")
+        route = Route(asked=address)
+        throw(exc, translate(exc, "connect", route, elapsed=budget.elapsed()))
+    errors = [attempt.error for attempt in attempts]
+    try:
+        if all_errors:
+            raise ExceptionGroup("create_connection failed", errors)
+        raise _telling(attempts, budget, address)
+    finally:
+        errors.clear()
+
+
+def _telling(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) -> OSError:
+    """Return the last error, told as the failure of the whole call."""
+    error = attempts[-1].error
+    if not isinstance(error, SafeSocketError):  # BlockingIOError, or not one of our sockets'
+        return error
+    tried = [Attempt(a.address, _quoted(a.error), a.elapsed) for a in attempts]
+    route = Route(asked=address, address=attempts[-1].address, local=error.local)
+    found = budget.limit if isinstance(error, TimeoutError) and error.errno is None else None
+    tell(error, leaf_of(error, "connect"), route, budget.elapsed(), found, tried)
+    return error
+
+
+def _quoted(error: OSError) -> OSError:
+    """Return a copy of *error* without the traceback, which holds frames, and so the caller."""
+    return copy.copy(error)

@@ -1,0 +1,94 @@
+"""From a failure to what the program sees: the only place that raises documented errors.
+
+Everything here runs after something has failed; it gathers what is known, asks ``_translate``
+and raises. No waiting, no table.
+"""
+
+from __future__ import annotations
+
+from . import _system
+from ._route import Route, route_of
+from ._timeouts import Limit
+from ._translate import translate
+from .errors import SafeSocketError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket as Socket
+    from typing import Any, NoReturn, TypeVar
+
+    T = TypeVar("T")
+
+#: Control flow that event loops live on, and what has been told already.
+_UNTOUCHED = (BlockingIOError, InterruptedError, SafeSocketError)
+
+
+def must_wait(
+    sock: Socket, exc: OSError, operation: str, target: Any = None, bytes_sent: int | None = None
+) -> None:
+    """Return if the plain stdlib would sleep now; raise what the program has to see if not."""
+    if isinstance(exc, BlockingIOError) and _system.gettimeout(sock) is None:
+        return
+    fail(sock, exc, operation, target=target, bytes_sent=bytes_sent)
+
+
+def fail(
+    sock: Socket,
+    exc: OSError,
+    operation: str,
+    *,
+    target: Any = None,
+    elapsed: float | None = None,
+    limit: Limit | None = None,
+    bytes_sent: int | None = None,
+) -> NoReturn:
+    """Raise what *exc*, met by *operation*, is to the program.
+
+    A socket in non-blocking mode gets *exc* itself: event loops compare texts and identities.
+    """
+    own = _system.gettimeout(sock)
+    if own == 0 or isinstance(exc, _UNTOUCHED):
+        raise exc
+    if own is None:
+        elapsed = elapsed or 0.0  # the first try does not wait
+    elif isinstance(exc, TimeoutError) and exc.errno is None:
+        limit = limit or Limit(own, "", "settimeout")
+        elapsed = own if elapsed is None else elapsed
+    route = route_of(sock, target)
+    throw(exc, translate(exc, operation, route, elapsed=elapsed, limit=limit, bytes_sent=bytes_sent))
+
+
+def throw(exc: OSError, error: SafeSocketError) -> NoReturn:
+    """Raise *error* as if it had been raised where *exc* was: in the same context.
+
+    ``from None`` would also hide what the program was handling; without it every traceback
+    would be told twice.
+    """
+    try:
+        raise error
+    except SafeSocketError:
+        if error.__context__ is exc:
+            error.__context__ = exc.__context__
+        raise
+    finally:
+        del error  # its traceback holds this frame
+
+
+def plainly(sock: Socket, operation: str, call: Callable[..., T], *args: Any, target: Any = None) -> T:
+    """Make the stdlib's own call, wait and all; translate what it raises."""
+    started = _system.now()
+    try:
+        return call(sock, *args)
+    except OSError as exc:
+        fail(sock, exc, operation, target=target, elapsed=_system.now() - started)
+
+
+def plain_lookup(operation: str, asked: tuple[Any, Any], call: Callable[..., T], *args: Any) -> T:
+    """Make a look-up of the stdlib's; translate what it raises."""
+    started = _system.now()
+    try:
+        return call(*args)
+    except OSError as exc:
+        elapsed = _system.now() - started
+        throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed))

@@ -1,0 +1,48 @@
+"""The stdlib's ``socket`` namespace with our names in it; nothing else.
+
+Functions of the stdlib that make sockets (``create_server``, ``socketpair``, ``fromfd``, …) look
+their names up in the module they were written in. Here the same code gets another module to
+look in: nothing is copied, so signatures, texts and fixes are always those of the running Python.
+"""
+
+from __future__ import annotations
+
+import socket as stdlib
+from types import FunctionType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+#: What belongs to a module itself, not to its users.
+_OF_THE_MODULE = frozenset(
+    "__name__ __doc__ __package__ __loader__ __spec__ __path__ __file__ __cached__"
+    " __builtins__ __all__".split()
+)
+
+
+def rehomed(function: Callable[..., Any], namespace: dict[str, Any]) -> Any:
+    """Return the stdlib's *function* looking its globals up in *namespace*."""
+    if not isinstance(function, FunctionType):  # C: it looks nothing up
+        return function
+    made = FunctionType(
+        function.__code__,
+        namespace,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__doc__ = function.__doc__
+    made.__annotations__ = dict(function.__annotations__)
+    return made
+
+
+def fill(namespace: dict[str, Any]) -> None:
+    """Give the module *namespace* every name of the stdlib's that it does not define itself."""
+    for name, value in vars(stdlib).items():
+        if name in _OF_THE_MODULE or name in namespace:
+            continue
+        ours = isinstance(value, FunctionType) and value.__module__ == stdlib.__name__
+        namespace[name] = rehomed(value, namespace) if ours else value

@@ -1,0 +1,168 @@
+"""The operations that neither read, write nor connect: accept, bind, options, modes, sendfile.
+
+Plain functions of a socket, like those of ``_reading`` and ``_writing``.
+"""
+
+from __future__ import annotations
+
+import socket as stdlib
+
+from . import _system
+from ._failing import plainly
+from ._route import ACCEPTED, ADOPTED, BOUND, carry_over, note, recall
+from ._timeouts import FOREVER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket as Socket
+    from typing import Any
+
+
+def accept_as(kind: type[Socket], self: Socket) -> tuple[Socket, Any]:
+    """Accept a connection as a socket of *kind*."""
+    fd, address = plainly(self, "accept", _system.accept)
+    sock = kind(_system.family(self), _system.kind(self), self.proto, fileno=fd)
+    known = note(sock)
+    known.role = ACCEPTED
+    known.asked = address or None
+    # CPython issue 7995: no flags inherited from a listener with a timeout.
+    if stdlib.getdefaulttimeout() is None and _system.gettimeout(self):
+        _system.setblocking(sock, True)
+    return sock, address
+
+
+def dup(self: Socket) -> Socket:
+    """Return a new socket object on the same connection; the new descriptor is not inheritable.
+
+    Limits, peer and mode are those of the original.
+
+    Raises:
+        ResourceError: no descriptor is free.
+        SocketClosedError: the socket is closed.
+    Source: dup(2); Python ``socket.dup``.
+    """
+    fd = plainly(self, "dup", lambda sock: stdlib.dup(_system.fileno(sock)))
+    sock = type(self)(_system.family(self), _system.kind(self), self.proto, fileno=fd)
+    carry_over(self, sock)
+    _system.settimeout(sock, _system.gettimeout(self))
+    return sock
+
+
+def adopt(sock: Socket) -> None:
+    """Note that the descriptor of *sock* comes from elsewhere."""
+    note(sock).role = ADOPTED
+
+
+def bind(self: Socket, address: Any, /) -> None:
+    """Bind the socket to a local *address*.
+
+    Raises:
+        AddressInUseError: somebody has it.
+        BindDeniedError: this process may not have it.
+        AddressNotAvailableError: this machine has no such address.
+        SocketPathError: the directory of an AF_UNIX path is not there.
+        BindError: any other failure.
+    Source: bind(2); Python ``socket.bind``.
+    """
+    plainly(self, "bind", _system.bind, address, target=address)
+    known = note(self)
+    known.role = BOUND
+
+
+def listen(self: Socket, *backlog: int) -> None:
+    """Let the socket accept connections: ``listen([backlog])``, in connections.
+
+    Raises:
+        AddressInUseError: another socket listens there already.
+        BindError: any other failure.
+    Source: listen(2); Python ``socket.listen``.
+    """
+    return plainly(self, "listen", _system.listen, *backlog)
+
+
+def shutdown(self: Socket, how: int, /) -> None:
+    """Shut down one half of the connection or both.
+
+    Raises:
+        NotConnectedError: the socket is not connected.
+        SafeSocketError: any other failure.
+    Source: shutdown(2); Python ``socket.shutdown``.
+    """
+    return plainly(self, "shutdown", _system.shutdown, how)
+
+
+def getpeername(self: Socket, /) -> Any:
+    """Return the address of the other side.
+
+    Raises:
+        NotConnectedError: the socket is not connected, or no longer.
+        SafeSocketError: any other failure.
+    Source: getpeername(2); Python ``socket.getpeername``.
+    """
+    return plainly(self, "getpeername", _system.getpeername)
+
+
+def getsockname(self: Socket, /) -> Any:
+    """Return the socket's own address.
+
+    Raises:
+        SocketClosedError: the socket is closed.
+        SafeSocketError: any other failure.
+    Source: getsockname(2); Python ``socket.getsockname``.
+    """
+    return plainly(self, "getsockname", _system.getsockname)
+
+
+def getsockopt(self: Socket, level: int, optname: int, *buflen: int) -> Any:
+    """Return a socket option: ``getsockopt(level, optname[, buflen])``.
+
+    Raises:
+        SocketOperationError: the option is not there.
+        SafeSocketError: any other failure.
+    Source: getsockopt(2); Python ``socket.getsockopt``.
+    """
+    return plainly(self, "getsockopt", _system.getsockopt, level, optname, *buflen)
+
+
+def setsockopt(self: Socket, level: int, optname: int, value: Any, *optlen: int) -> None:
+    """Set a socket option: ``setsockopt(level, optname, value[, optlen])``.
+
+    Raises:
+        OperationDeniedError: this process may not set it.
+        SocketOperationError: the option is not there, or the value is none for it.
+        SafeSocketError: any other failure.
+    Source: setsockopt(2); Python ``socket.setsockopt``.
+    """
+    return plainly(self, "setsockopt", _system.setsockopt, level, optname, value, *optlen)
+
+
+def settimeout(self: Socket, value: float | None, /) -> None:
+    """Set the socket's own timeout: seconds, 0 for non-blocking, None or FOREVER for ever.
+
+    None, said by the program itself, is honoured: safesocket's limits no longer apply to this
+    socket, until it gets a timeout or ``set_timeouts`` again.
+
+    Raises:
+        ValueError: the value is negative.
+        TypeError: the value is not a number.
+    Source: Python ``socket.settimeout``.
+    """
+    if value == FOREVER:
+        value = None
+    _system.settimeout(self, value)
+    _mark_forever(self, value is None)
+
+
+def setblocking(self: Socket, flag: bool, /) -> None:
+    """Set blocking mode, which is ``settimeout(None)``, or non-blocking mode, ``settimeout(0)``.
+
+    Source: Python ``socket.setblocking``.
+    """
+    _system.setblocking(self, flag)
+    _mark_forever(self, _system.gettimeout(self) is None)
+
+
+def _mark_forever(sock: Socket, forever: bool) -> None:
+    known = note(sock) if forever else recall(sock)
+    if known is not None:
+        known.forever = forever

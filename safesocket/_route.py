@@ -1,0 +1,149 @@
+"""Whom a socket talks to: what is remembered of each socket, and the route read after a failure.
+
+Only memory and reading live here: no limit is chosen, nothing waits, nothing is raised.
+
+After a reset ``getpeername()`` fails and nobody can tell an accepted connection from one that
+was made, so ``connect``, ``accept`` and ``bind`` leave a note. Plain ``socket.socket`` objects
+have neither ``__dict__`` nor room for attributes, so the notes hang in one map by identity: a
+subclass may define ``__eq__`` or be unhashable, which a WeakKeyDictionary would trip over.
+"""
+
+from __future__ import annotations
+
+import _socket
+from weakref import ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket as Socket
+    from typing import Any
+
+    from ._timeouts import Limits
+
+FRESH = "fresh"  # made by this program, neither connected nor bound
+CONNECTED = "connected"  # by this program, to somebody
+ACCEPTED = "accepted"  # from a client
+ADOPTED = "adopted"  # a descriptor from elsewhere: fromfd(), socket(fileno=), socketpair()
+BOUND = "bound"  # to an address that the program chose
+
+_getpeername = _socket.socket.getpeername
+_getsockname = _socket.socket.getsockname
+_family = _socket.socket.family.__get__  # type: ignore[attr-defined]
+
+
+class Note(ref["Socket"]):
+    """What is remembered of one socket; the weak reference that removes it, too.
+
+    One object for both: measured, a socket's note costs half the memory of an entry of a
+    WeakKeyDictionary with a separate value.
+    """
+
+    __slots__ = ("address", "asked", "forever", "key", "limits", "role")
+
+    key: int
+    role: str
+    asked: Any  #: the address as the program gave it
+    address: Any  #: the sockaddr of the peer, where it differs from *asked*
+    limits: Limits | None  #: of set_timeouts()
+    forever: bool  #: settimeout(None) or settimeout(FOREVER) was called by the program
+
+
+_notes: dict[int, Note] = {}
+
+
+def _forget(note: Note, notes: dict[int, Note] = _notes) -> None:
+    # Runs before the socket's memory is freed, so the key cannot be somebody else's yet.
+    notes.pop(note.key, None)
+
+
+def recall(sock: Socket) -> Note | None:
+    """Return the note about *sock*, if there is one."""
+    return _notes.get(id(sock))
+
+
+def note(sock: Socket) -> Note:
+    """Return the note about *sock*; make it if there is none."""
+    key = id(sock)
+    found = _notes.get(key)
+    if found is None:
+        found = Note(sock, _forget)
+        found.key = key
+        found.role = FRESH
+        found.asked = found.address = found.limits = None
+        found.forever = False
+        _notes[key] = found
+    return found
+
+
+def carry_over(source: Socket, target: Socket) -> None:
+    """Let *target*, a duplicate of *source*, be remembered as *source* is."""
+    known = recall(source)
+    if known is None:
+        _notes.pop(id(target), None)
+        return
+    copied = note(target)
+    for name in ("role", "asked", "address", "limits", "forever"):
+        setattr(copied, name, getattr(known, name))
+
+
+class Route:
+    """The two ends of a failed operation, as far as they are known: plain values."""
+
+    __slots__ = ("address", "family", "host", "local", "port", "role")
+
+    def __init__(
+        self,
+        family: int = 0,
+        asked: Any = None,
+        address: Any = None,
+        local: Any = None,
+        role: str = FRESH,
+    ) -> None:
+        self.family = family
+        self.address = address
+        self.local = local
+        self.role = role
+        self.host, self.port = split(asked)
+
+
+def split(address: Any) -> tuple[Any, Any]:
+    """Return host and port of *address*; a path has no port."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        return address[0], address[1]
+    if isinstance(address, (str, bytes, bytearray)) and address:
+        return address, None
+    return None, None
+
+
+def is_numeric(address: Any) -> bool:
+    """Tell whether *address* is a socket address that needs no look-up."""
+    host, port = split(address)
+    if port is None:
+        return host is not None
+    if not isinstance(host, str):
+        return isinstance(host, int)  # AF_VSOCK and the like
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, host.partition("%")[0])
+            return True
+        except (OSError, ValueError):
+            continue
+    return False
+
+
+def route_of(sock: Socket, target: Any = None) -> Route:
+    """Return the route of *sock*, or to *target* where the operation names one itself."""
+    known = recall(sock)
+    role = known.role if known else FRESH
+    asked = target if target is not None else known and known.asked
+    address = asked if is_numeric(asked) else None
+    if target is None and address is None:
+        address = (known and known.address) or _name(_getpeername, sock)
+    return Route(_family(sock), asked, address, _name(_getsockname, sock), role)
+
+
+def _name(read: Any, sock: Socket) -> Any:
+    try:
+        return read(sock) or None
+    except OSError:  # closed, not connected, or no longer connected
+        return None

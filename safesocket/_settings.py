@@ -1,0 +1,88 @@
+"""What a user calls to set limits and the style of messages, and to ask what is in force.
+
+The values are ``_timeouts``', the memory of each socket ``_route``'s; here they meet.
+"""
+
+from __future__ import annotations
+
+from . import _timeouts, _translate
+from ._route import note, recall
+from ._timeouts import Timeouts, limits_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket as Socket
+    from typing import Literal
+
+
+def configure(
+    limits: Timeouts | None = None,
+    /,
+    *,
+    message: Literal["append", "note", "off"] | None = None,
+    **named: float | None,
+) -> None:
+    """Set the limits of this process, and where errors say what they know.
+
+    What is not named stays as it is. To be called by applications at start-up, not by libraries.
+
+    Args:
+        limits: all limits at once.
+        message: "append" (the default) adds the sentence to ``str(error)``; "note" leaves the
+            text as the stdlib's and puts the sentence into a PEP 678 note, for programs that
+            compare texts; "off" adds nothing anywhere. The attributes are there in every mode.
+        resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
+
+    Raises:
+        TypeError: an unknown name, or a limit that is not a number.
+        ValueError: a limit is negative or not a number, or *message* is none of the three.
+    """
+    chosen = limits_from("configure", limits, named)
+    if message is not None:
+        _translate.set_mode(message)
+    _timeouts.configure_limits(chosen)
+
+
+def set_timeouts(sock: Socket, limits: Timeouts | None = None, /, **named: float | None) -> None:
+    """Set the limits of one socket; with nothing to set, remove them again.
+
+    They apply to this socket whatever its sort, and go before those of ``timeouts`` and
+    ``configure``; what is not named is decided there. The ``read`` limit of an accepted
+    connection is ``serve``; given by keyword, ``read`` sets it as well. A ``settimeout`` of the
+    socket goes first.
+
+    Args:
+        sock: the socket; in blocking mode for the limits to matter.
+        limits: all of them at once.
+        resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
+
+    Raises:
+        TypeError: not a socket, an unknown name, or a limit that is not a number.
+        ValueError: a limit is negative or not a number.
+    """
+    if "read" in named:
+        named.setdefault("serve", named["read"])
+    chosen = limits_from("set_timeouts", limits, named)
+    known = note(_checked(sock))
+    known.limits = chosen or None
+    known.forever = False
+
+
+def get_timeouts(sock: Socket | None = None) -> Timeouts:
+    """Return the limits in force here, or for *sock*.
+
+    Raises:
+        TypeError: *sock* is not a socket.
+    """
+    if sock is None:
+        return _timeouts.in_force()
+    known = recall(_checked(sock))
+    return _timeouts.in_force(known and known.limits)
+
+
+def _checked(sock: Socket) -> Socket:
+    import socket as stdlib
+
+    if not isinstance(sock, stdlib.socket):
+        raise TypeError(f"sock must be a socket, not {sock!r}")
+    return sock

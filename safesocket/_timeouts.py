@@ -1,0 +1,219 @@
+"""Limits as values, and who decides: Timeouts, the process's limits, those of a block.
+
+No socket is touched here, no clock is read and nothing waits. Which limit a socket's wait is
+under, is ``_scope``'s table; who decides about that limit, first match wins, is ``limit``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from contextvars import ContextVar
+from threading import Lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from contextvars import Token
+    from types import TracebackType
+    from typing import Any, TypeAlias
+
+#: Wait for ever, on purpose: in Timeouts, ``settimeout``, anywhere a limit may stand.
+FOREVER = math.inf
+
+FIELDS = ("resolve", "connect", "handshake", "read", "write", "serve")
+
+
+class Limit:
+    """One limit in force: how long, for what, and who set it.
+
+    ``seconds`` is None where there is none; ``field`` is a name of Timeouts, or "" for a limit
+    on everything; ``source`` is the ``timeout_source`` of errors.
+    """
+
+    __slots__ = ("field", "seconds", "source")
+
+    def __init__(self, seconds: float | None, field: str, source: str) -> None:
+        self.seconds = seconds
+        self.field = field
+        self.source = source
+
+
+Limits: TypeAlias = "Mapping[str, Limit]"
+
+
+def checked(name: str, value: Any) -> float | None:
+    """Return the limit *value* in seconds, None for none; *name* is for the complaint."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be seconds (int or float), FOREVER or None, not {value!r}")
+    if not value >= 0:  # negative, or not a number
+        raise ValueError(f"{name} must be 0 or more seconds, FOREVER or None, not {value!r}")
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return None if seconds == FOREVER else seconds
+
+
+class Timeouts:
+    """How long a socket may wait: one limit for each kind of wait, in seconds; immutable.
+
+    ``None`` and :data:`FOREVER` mean no limit; 0 means that what is not ready at once has
+    timed out.
+
+    Args:
+        resolve: a look-up of a name or an address, the whole call.
+        connect: ``connect`` and ``create_connection``, the whole call with all its addresses.
+        handshake: the TLS handshake, the whole call.
+        read: each wait for data.
+        write: each wait in which the other side takes nothing.
+        serve: ``read`` for connections that came out of ``accept``; none unless asked for,
+            since a quiet client is healthy.
+
+    Raises:
+        TypeError: a limit is not a number.
+        ValueError: a limit is negative or not a number.
+    """
+
+    __slots__ = FIELDS
+    __match_args__ = FIELDS
+
+    resolve: float | None
+    connect: float | None
+    handshake: float | None
+    read: float | None
+    write: float | None
+    serve: float | None
+
+    def __init__(
+        self,
+        resolve: float | None = 10,
+        connect: float | None = 10,
+        handshake: float | None = 10,
+        read: float | None = 300,
+        write: float | None = 300,
+        serve: float | None = None,
+    ) -> None:
+        given = (resolve, connect, handshake, read, write, serve)
+        for name, value in zip(FIELDS, given, strict=True):
+            object.__setattr__(self, name, checked(name, value))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Timeouts is immutable; use replace({name}=...)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("Timeouts is immutable")
+
+    def replace(self, **limits: float | None) -> Timeouts:
+        """Return a copy in which the named limits are changed."""
+        return Timeouts(**{**self.to_dict(), **_known(limits)})
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the limits by name."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+    def __repr__(self) -> str:
+        return f"Timeouts({', '.join(f'{k}={v!r}' for k, v in self.to_dict().items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Timeouts) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.to_dict().values()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Timeouts, tuple(self.to_dict().values())
+
+
+def _known(limits: Iterable[str] | Mapping[str, Any]) -> Any:
+    """Return *limits* if every name in it is one of Timeouts'."""
+    for name in limits:
+        if name not in FIELDS:
+            raise TypeError(f"{name!r} is not a limit; the limits are {', '.join(FIELDS)}")
+    return limits
+
+
+def limits_from(source: str, whole: Timeouts | None, parts: Mapping[str, Any]) -> dict[str, Limit]:
+    """Return the limits that *whole* and *parts*, which go first, set; *source* is who."""
+    if whole is not None and not isinstance(whole, Timeouts):
+        raise TypeError(f"limits must be a Timeouts or keywords such as read=5, not {whole!r}")
+    values = {**(whole.to_dict() if whole else {}), **_known(parts)}
+    return {name: Limit(checked(name, value), name, source) for name, value in values.items()}
+
+
+def _from_environment() -> dict[str, Limit]:
+    return {
+        name: Limit(_parsed(variable, os.environ[variable]), name, "environment")
+        for name in FIELDS
+        if (variable := f"SAFESOCKET_{name.upper()}") in os.environ
+    }
+
+
+def _parsed(variable: str, text: str) -> float | None:
+    if text.strip().lower() in ("none", "forever"):
+        return None
+    try:
+        return checked(variable, float(text))
+    except ValueError:
+        wanted = "0 or more seconds, such as 2.5, or 'forever'"
+        raise ValueError(f"environment variable {variable} must be {wanted}, not {text!r}") from None
+
+
+_process: dict[str, Limit] = {**limits_from("default", Timeouts(), {}), **_from_environment()}
+_configuring = Lock()
+
+_block: ContextVar[dict[str, Limit]] = ContextVar("safesocket.timeouts")
+_NONE_SET: dict[str, Limit] = {}
+
+
+def configure_limits(limits: dict[str, Limit]) -> None:
+    """Put *limits* in force for the process."""
+    global _process
+    with _configuring:
+        _process = {**_process, **limits}  # replaced, never changed: readers take no lock
+
+
+class timeouts:  # a context manager reads as a verb
+    """Limits for one block: ``with safesocket.timeouts(read=5): ...``.
+
+    They hold for the operations called inside, in this thread or asyncio task, whatever socket
+    they are called on; a socket's own ``settimeout`` and ``set_timeouts`` go first. Limits not
+    named stay as they are; nested blocks add to the outer ones. The object may be used again.
+
+    Args:
+        limits: all of them at once.
+        resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
+
+    Raises:
+        TypeError: an unknown name, or a limit that is not a number.
+        ValueError: a limit is negative or not a number.
+    """
+
+    def __init__(self, limits: Timeouts | None = None, /, **named: float | None) -> None:
+        self._limits = limits_from("timeouts", limits, named)
+        self._tokens: list[Token[dict[str, Limit]]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_block.set({**_block.get(_NONE_SET), **self._limits}))
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _block.reset(self._tokens.pop())
+
+
+def limit(field: str, of_socket: Limits | None = None) -> Limit:
+    """Return the limit called *field*: the socket's own, the block's, or the process's."""
+    if of_socket is not None and field in of_socket:
+        return of_socket[field]
+    return _block.get(_NONE_SET).get(field) or _process[field]
+
+
+def in_force(of_socket: Limits | None = None) -> Timeouts:
+    """Return the limits that :func:`limit` would choose now."""
+    return Timeouts(**{name: limit(name, of_socket).seconds for name in FIELDS})

@@ -1,0 +1,197 @@
+"""(operation, OSError, route) -> the documented error: one table, pure.
+
+Nothing is read from sockets or clocks here, so that every row can be tested as a row. A
+documented error is three things at once: what happened (the leaf, from the table), what was
+being done (the operation's umbrella) and the builtin class of the original.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+from socket import EAI_AGAIN, EAI_FAIL, gaierror, herror
+
+from . import _wording
+from . import errors as e
+from ._hints import hint_for
+from ._timeouts import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Final
+
+    from ._route import Route
+
+CONNECT: Final = "connect"
+ACCEPT: Final = "accept"
+BIND: Final = "bind"
+READ: Final = "read"
+WRITE: Final = "write"
+RESOLVE: Final = "resolve"
+HANDSHAKE: Final = "handshake"
+
+#: operation -> what is being done; operations not named are of no phase.
+PHASES = {
+    **dict.fromkeys(("connect", "connect_ex"), CONNECT),
+    **dict.fromkeys(("accept",), ACCEPT),
+    **dict.fromkeys(("bind", "listen"), BIND),
+    **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvfrom_into"), READ),
+    **dict.fromkeys(("recvmsg", "recvmsg_into", "read"), READ),
+    **dict.fromkeys(("send", "sendall", "sendto", "sendmsg", "sendmsg_afalg", "sendfile"), WRITE),
+    **dict.fromkeys(("getaddrinfo", "gethostbyname", "gethostbyname_ex"), RESOLVE),
+    **dict.fromkeys(("gethostbyaddr", "getnameinfo"), RESOLVE),
+}
+
+_UMBRELLAS: dict[str, type[e.SafeSocketError]] = {
+    CONNECT: e.ConnectError,
+    BIND: e.BindError,
+    READ: e.TransferError,
+    WRITE: e.TransferError,
+    RESOLVE: e.ResolveError,
+    HANDSHAKE: e.TLSError,
+}
+
+_TIMEOUTS: dict[str, type[e.SafeSocketError]] = {
+    CONNECT: e.ConnectTimeoutError,
+    ACCEPT: e.AcceptTimeoutError,
+    READ: e.ReadTimeoutError,
+    WRITE: e.WriteTimeoutError,
+    RESOLVE: e.ResolveTimeoutError,
+    HANDSHAKE: e.HandshakeTimeoutError,
+}
+
+_ANY = ""
+
+#: what happened, in which phase, under which errno names (a system need not have them all)
+_ROWS: tuple[tuple[type[e.SafeSocketError], str, tuple[str, ...]], ...] = (
+    (e.ConnectRefusedError, _ANY, ("ECONNREFUSED",)),
+    (e.ConnectTimeoutError, CONNECT, ("ETIMEDOUT",)),
+    (e.UnreachableError, _ANY, ("EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN")),
+    (e.ConnectDeniedError, CONNECT, ("EACCES", "EPERM", "WSAEACCES")),
+    (e.SocketPathError, _ANY, ("ENOENT",)),
+    (e.PeerResetError, _ANY, ("ECONNRESET", "ENETRESET")),
+    (e.PeerClosedError, _ANY, ("EPIPE", "ESHUTDOWN")),
+    (e.PeerLostError, _ANY, ("ETIMEDOUT",)),
+    (e.ConnectionAbortError, _ANY, ("ECONNABORTED",)),
+    (e.MessageTooLargeError, _ANY, ("EMSGSIZE",)),
+    (e.AddressInUseError, _ANY, ("EADDRINUSE",)),
+    (e.BindDeniedError, BIND, ("EACCES", "EPERM", "WSAEACCES")),
+    (e.AddressNotAvailableError, _ANY, ("EADDRNOTAVAIL",)),
+    (e.NotConnectedError, _ANY, ("ENOTCONN", "EDESTADDRREQ")),
+    (e.AlreadyConnectedError, _ANY, ("EISCONN",)),
+    (e.SocketClosedError, _ANY, ("EBADF", "WSAEBADF", "WSAENOTSOCK")),
+    (e.ResourceError, _ANY, ("EMFILE", "WSAEMFILE", "ENFILE", "ENOBUFS", "ENOMEM")),
+    (e.OperationDeniedError, _ANY, ("EACCES", "EPERM", "WSAEACCES")),
+)
+
+_LEAVES: dict[tuple[str, int], type[e.SafeSocketError]] = {
+    (phase, getattr(_errno, name)): leaf
+    for leaf, phase, names in _ROWS
+    for name in names
+    if hasattr(_errno, name)
+}
+
+_RESOLVER_TROUBLE = {EAI_AGAIN, EAI_FAIL} | {
+    getattr(__import__("socket"), name, EAI_FAIL)
+    for name in ("EAI_SYSTEM", "EAI_MEMORY", "EAI_SERVICE", "EAI_FAMILY", "EAI_SOCKTYPE", "EAI_BADFLAGS")
+}
+
+_KERNEL = Limit(None, "", "kernel")
+
+_mode = "append"
+
+
+def set_mode(mode: str) -> None:
+    """Say where the sentence goes: "append" to the text, into a "note", or nowhere ("off")."""
+    global _mode
+    if mode not in ("append", "note", "off"):
+        raise ValueError(f"message must be 'append', 'note' or 'off', not {mode!r}")
+    _mode = mode
+
+
+def leaf_of(exc: OSError, operation: str) -> type[e.SafeSocketError]:
+    """Return the class that says what happened."""
+    phase = PHASES.get(operation, _ANY)
+    if isinstance(exc, herror):
+        return e.ReverseLookupError
+    if isinstance(exc, gaierror):
+        return e.ResolverError if exc.errno in _RESOLVER_TROUBLE else e.HostNotFoundError
+    if exc.errno is None:
+        timed_out = isinstance(exc, TimeoutError)
+        return _TIMEOUTS.get(phase, e.SocketTimeoutError) if timed_out else e.SocketOperationError
+    return _LEAVES.get((phase, exc.errno)) or _LEAVES.get((_ANY, exc.errno), e.SocketOperationError)
+
+
+def translate(
+    exc: OSError,
+    operation: str,
+    route: Route,
+    *,
+    elapsed: float | None = None,
+    limit: Limit | None = None,
+    bytes_sent: int | None = None,
+) -> e.SafeSocketError:
+    """Return the documented error for *exc*, which *operation* met on *route*."""
+    leaf = leaf_of(exc, operation)
+    umbrella = _UMBRELLAS.get(PHASES.get(operation, _ANY), e.SafeSocketError)
+    if isinstance(exc, TimeoutError) and exc.errno is not None:
+        limit = _KERNEL
+    error = _like(exc, e.combined(leaf, umbrella, *_builtin(exc)))
+    error.operation = operation
+    if bytes_sent is not None:
+        error.bytes_sent = bytes_sent
+    tell(error, leaf, route, elapsed, limit)
+    return error
+
+
+def tell(
+    error: e.SafeSocketError,
+    leaf: type[e.SafeSocketError],
+    route: Route,
+    elapsed: float | None,
+    limit: Limit | None,
+    attempts: Sequence[e.Attempt] = (),
+) -> None:
+    """Set what is known about *error*, and its words; what an earlier telling said is replaced."""
+    operation = error.operation or ""
+    limit = limit if isinstance(error, TimeoutError) else None
+    _describe(error, route, elapsed, limit)
+    if attempts:
+        error.attempts = attempts
+    lookup = isinstance(error, (gaierror, herror))
+    connecting = PHASES.get(operation) == CONNECT
+    error.hint = hint_for(leaf, error.errno, route, connecting, error.timeout_source == "kernel")
+    words = _wording.sentence(operation, route, elapsed, limit, lookup)
+    _say(error, words + _wording.others(attempts))
+
+
+def _describe(
+    error: e.SafeSocketError, route: Route, elapsed: float | None, limit: Limit | None
+) -> None:
+    error.host, error.port = route.host, route.port
+    error.address, error.local = route.address, route.local
+    error.elapsed = elapsed
+    error._target = _wording.target(route)
+    error.timeout = limit.seconds if limit else None
+    error.timeout_source = limit.source if limit else None
+
+
+def _say(error: e.SafeSocketError, words: str) -> None:
+    error.__dict__.pop("__notes__", None)
+    error._appended = words if _mode == "append" else ""
+    if _mode == "note":
+        error.add_note(words)
+    if _mode != "off" and error.hint:
+        error.add_note(f"Hint: {error.hint}")
+
+
+def _builtin(exc: OSError) -> tuple[type[OSError], ...]:
+    return () if type(exc) is OSError else (type(exc),)
+
+
+def _like(exc: OSError, kind: type[e.SafeSocketError]) -> e.SafeSocketError:
+    """Return an error of *kind* with the facts of *exc* as they were."""
+    if exc.filename is None:
+        return kind(*exc.args)  # on Windows they hold winerror
+    facts: tuple[Any, ...] = (exc.errno, exc.strerror, exc.filename)
+    return kind(*facts, getattr(exc, "winerror", None), exc.filename2)

@@ -1,0 +1,167 @@
+"""MSG_WAITALL with a limit: read until the request is whole, each wait bounded.
+
+Only that. recv(2) lets a call with MSG_WAITALL return less "if a signal is caught, an error or
+disconnect occurs"; so does this one when the limit passes half-way, because what has been taken
+off the socket must not be lost. A limit that passes before the first byte is a timeout.
+"""
+
+from __future__ import annotations
+
+import _socket
+import select
+
+from . import _system
+from ._failing import plainly
+from ._scope import READ
+from ._wait import Patience, backoff, own_limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket as Socket
+    from typing import Any
+
+_WAITALL = int(getattr(_socket, "MSG_WAITALL", 0))
+_HUNG_UP = int(getattr(select, "POLLRDHUP", _system.READABLE))
+
+
+def read_whole(sock: Socket, operation: str, call: Callable[..., Any], *args: Any) -> Any:
+    """Make the read *call* of *operation*, whose flags, last in *args*, have MSG_WAITALL."""
+    *most, flags = args
+    limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
+    if limit is None or _system.kind(sock) != _socket.SOCK_STREAM:
+        return plainly(sock, operation, call, *args)
+    patience = Patience(sock, operation, READ, limit)
+    if flags & _socket.MSG_PEEK:
+        _await_bytes(sock, _wanted(operation, most), patience)
+        return plainly(sock, operation, call, *most, flags & ~_WAITALL | _system.DONTWAIT)
+    return _SHAPES[operation](_Filling(sock, patience, flags & ~_WAITALL), *most)
+
+
+class _Filling:
+    """Buffers being filled from a stream, until they are full or nothing more is to come."""
+
+    def __init__(self, sock: Socket, patience: Patience, flags: int) -> None:
+        self._sock = sock
+        self._patience = patience
+        self._flags = flags | _system.DONTWAIT
+        self.ancillary: list[Any] = []
+        self.msg_flags = 0
+        self.address: Any = None
+
+    def fill(self, buffers: list[Any], ancbufsize: int = 0) -> int:
+        """Fill *buffers*; return the number of bytes."""
+        views = [memoryview(buffer).cast("B") for buffer in buffers]
+        count = 0
+        while views and self._more(count):
+            got = self._read(views, ancbufsize)
+            if got == 0 and any(views):
+                break  # the other side has finished
+            count += got
+            views = _after(views, got)
+            if self.ancillary:
+                break  # as the kernel does: unix(7), "ancillary data forms a barrier"
+        return count
+
+    def _more(self, count: int) -> bool:
+        try:
+            self._patience.pause()
+        except TimeoutError:
+            if not count:
+                raise
+            return False
+        return True
+
+    def _read(self, views: list[Any], ancbufsize: int) -> int:
+        try:
+            got, *rest = _read_message(self._sock, views, ancbufsize, self._flags)
+        except BlockingIOError:
+            return self._read_again(views, ancbufsize)
+        except OSError as exc:
+            self._patience.give_up(exc)
+        self.ancillary, self.msg_flags, self.address = rest
+        self._patience.made_progress()
+        return int(got)
+
+    def _read_again(self, views: list[Any], ancbufsize: int) -> int:
+        self._patience.pause()
+        return self._read(views, ancbufsize)
+
+
+def _read_message(sock: Socket, views: list[Any], ancbufsize: int, flags: int) -> Any:
+    if _system.recvmsg_into is not None:
+        return _system.recvmsg_into(sock, views, ancbufsize, flags)
+    count, address = _system.recvfrom_into(sock, views[0], 0, flags)
+    return count, [], 0, address
+
+
+def _after(views: list[Any], count: int) -> list[Any]:
+    """Return what is left of *views* behind *count* bytes."""
+    left = []
+    for view in views:
+        if count < len(view):
+            left.append(view[count:])
+        count = max(count - len(view), 0)
+    return left
+
+
+def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
+    """Wait until a look would show *wanted* bytes, or no more will come in time."""
+    patience.pause()
+    seen = 0
+    for pause in backoff():
+        there = _peek(sock, wanted)
+        if there >= wanted or _system.ready(_system.fileno(sock), _HUNG_UP, min(pause, patience.remaining())):
+            return
+        if there > seen:
+            seen = there
+            patience.made_progress()
+        elif patience.remaining() <= 0:
+            return
+
+
+def _peek(sock: Socket, wanted: int) -> int:
+    try:
+        return len(_system.recv(sock, wanted, _socket.MSG_PEEK | _system.DONTWAIT))
+    except OSError:  # the call that follows tells
+        return wanted
+
+
+def _recv(filling: _Filling, bufsize: int) -> bytes:
+    buffer = bytearray(bufsize)
+    return bytes(memoryview(buffer)[: filling.fill([buffer])])
+
+
+def _recv_into(filling: _Filling, buffer: Any, nbytes: int = 0) -> int:
+    return filling.fill([memoryview(buffer).cast("B")[: nbytes or None]])
+
+
+def _recvmsg(filling: _Filling, bufsize: int, ancbufsize: int) -> Any:
+    buffer = bytearray(bufsize)
+    count = filling.fill([buffer], ancbufsize)
+    data = bytes(memoryview(buffer)[:count])
+    return data, filling.ancillary, filling.msg_flags, filling.address
+
+
+def _recvmsg_into(filling: _Filling, buffers: list[Any], ancbufsize: int) -> Any:
+    return filling.fill(buffers, ancbufsize), filling.ancillary, filling.msg_flags, filling.address
+
+
+#: operation -> how its arguments become buffers, and what was read its result
+_SHAPES: dict[str, Callable[..., Any]] = {
+    "recv": _recv,
+    "recv_into": _recv_into,
+    "recvfrom": lambda filling, bufsize: (_recv(filling, bufsize), filling.address),
+    "recvfrom_into": lambda filling, *into: (_recv_into(filling, *into), filling.address),
+    "recvmsg": _recvmsg,
+    "recvmsg_into": _recvmsg_into,
+}
+
+
+def _wanted(operation: str, most: list[Any]) -> int:
+    """Return how many bytes the arguments *most* of *operation* ask for."""
+    if operation == "recvmsg_into":
+        return sum(memoryview(buffer).nbytes for buffer in most[0])
+    if operation.endswith("_into"):
+        return int(most[1]) or memoryview(most[0]).nbytes
+    return int(most[0])

@@ -1,0 +1,147 @@
+"""The one sentence of an error, its target and its fingerprint's place: words, nothing else.
+
+    connect to db.internal:5432 (10.0.0.7) after 0.004 s
+    recv from api.example.com:443 (93.184.216.34) after 300.0 s (default read timeout 300 s)
+
+One line, whatever the host name holds. No descriptor, no object address, no payload.
+"""
+
+from __future__ import annotations
+
+from ._route import ACCEPTED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._route import Route
+    from ._timeouts import Limit
+    from .errors import Attempt
+
+_LONGEST_NAME = 255  # characters; RFC 1035, section 2.3.4, for host names
+
+#: What an operation does to its target; the others are "<operation> on".
+_PHRASES = {
+    "connect": "connect to",
+    "connect_ex": "connect_ex to",
+    "getaddrinfo": "look up",
+    "gethostbyname": "look up",
+    "gethostbyname_ex": "look up",
+    "gethostbyaddr": "look up the name of",
+    "getnameinfo": "look up the name of",
+    "bind": "bind to",
+    "socket": "create a socket",
+    **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvfrom_into"), "{} from"),
+    **dict.fromkeys(("recvmsg", "recvmsg_into", "read"), "{} from"),
+    **dict.fromkeys(("send", "sendall", "sendto", "sendmsg", "sendfile"), "{} to"),
+}
+
+#: Operations whose target is the socket's own address.
+_LOCAL = frozenset({"bind", "listen", "accept", "getsockname"})
+
+#: Operations that fail at once: how long that took tells nothing.
+_WAITLESS = _LOCAL - {"accept"} | {"socket", "getsockopt", "setsockopt", "shutdown", "getpeername"}
+
+_SOURCES = {
+    "default": "default {field} timeout {seconds:g} s",
+    "environment": "{field} timeout {seconds:g} s from the environment",
+    "configure": "configured {field} timeout {seconds:g} s",
+    "timeouts": "{field} timeout {seconds:g} s of timeouts()",
+    "set_timeouts": "{field} timeout {seconds:g} s of set_timeouts()",
+    "settimeout": "settimeout {seconds:g} s",
+    "create_connection": "create_connection timeout {seconds:g} s",
+    "kernel": "the kernel gave up",
+}
+
+
+def sentence(
+    operation: str, route: Route, elapsed: float | None, limit: Limit | None, lookup: bool
+) -> str:
+    """Return what was done, to whom, how long it took and which limit ended it."""
+    phrase = _PHRASES.get(operation, "{} on").format(operation)
+    goal = _goal(operation, route)
+    words = f"{phrase} {goal}" if goal else phrase.removesuffix(" on")
+    if lookup and phrase != "look up":  # a name given to connect, sendto, bind
+        words = f"look up {clean(route.host)} for {words}"
+    if elapsed is not None and operation not in _WAITLESS:
+        words += f" after {duration(elapsed)}"
+    if limit is not None:
+        words += f" ({limit_in_words(limit)})"
+    return words
+
+
+def limit_in_words(limit: Limit) -> str:
+    """Return who set *limit*, and how long it is."""
+    return _SOURCES[limit.source].format(field=limit.field, seconds=limit.seconds or 0)
+
+
+def others(attempts: Sequence[Attempt]) -> str:
+    """Return what became of the addresses tried before the last one, at most three of them."""
+    earlier = attempts[:-1]
+    if not earlier:
+        return ""
+    tried = [f"{place(attempt.address)}: {_cause(attempt.error)}" for attempt in earlier[:3]]
+    rest = [f"{len(earlier) - 3} more"] if len(earlier) > 3 else []
+    return f"; also tried {', '.join(tried + rest)}"
+
+
+def _cause(error: OSError) -> str:
+    return clean(error.strerror or (error.args[0] if error.args else type(error).__name__))
+
+
+def duration(seconds: float) -> str:
+    """Return *seconds* as people read them: 300.0 s, 0.02 s, 0.004 s."""
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{round(seconds, 3 if seconds >= 0.001 else 4):g} s"
+
+
+def target(route: Route) -> str:
+    """Return the stable name of the route's far end, for fingerprints.
+
+    An accepted connection's far end is a client with a port of its own, new each time: the
+    server's address names the place.
+    """
+    if route.role == ACCEPTED:
+        return f"clients of {place(route.local)}"
+    if route.host is not None:
+        return place(route.host if route.port is None else (route.host, route.port))
+    return place(route.address or route.local)
+
+
+def _goal(operation: str, route: Route) -> str:
+    if operation in _LOCAL:
+        return place((route.host, route.port) if route.port is not None else route.host or route.local)
+    if route.host is None:
+        return place(route.address or route.local)
+    asked = place(route.host if route.port is None else (route.host, route.port))
+    tried = _tried(route)
+    return f"{asked} ({tried})" if tried else asked
+
+
+def _tried(route: Route) -> str:
+    """Return the address that a name stood for; empty where that tells nothing new."""
+    address = route.address
+    if not isinstance(address, tuple) or address[:1] == (route.host,):
+        return ""
+    return clean(address[0]) if address[1:2] == (route.port,) else place(address)
+
+
+def place(address: Any) -> str:
+    """Return a socket address in words: host:port, [::1]:80, a path, @abstract."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        host, port = clean(address[0]), clean(address[1])
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return "" if address is None else clean(address)
+
+
+def clean(value: Any) -> str:
+    """Return *value* on one line, escaped and cut: host names come from strangers."""
+    if isinstance(value, (bytes, bytearray)):
+        value = value.decode("utf-8", "backslashreplace")
+    text = value if isinstance(value, str) else str(value)
+    if text.startswith("\0"):  # AF_UNIX, Linux: an abstract name; unix(7)
+        text = "@" + text[1:]
+    text = text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,404 @@
+"""The documented errors: the tree, what each error carries, how it prints and travels.
+
+Only the classes live here. Which class a failure becomes is decided in ``_translate``, its
+sentence is worded in ``_wording``, its hint in ``_hints``. Nothing here touches a socket.
+
+Every class is a :class:`SafeSocketError` and the builtin class that the stdlib would have
+raised, so ``except ConnectionRefusedError``, ``except TimeoutError`` and ``except OSError``
+written for the stdlib go on working. ``errno``, ``strerror`` and ``args`` are the original's.
+
+Catch by what happened (the leaves) or by what was being done (the umbrellas):
+:class:`ResolveError`, :class:`ConnectError`, :class:`TLSError`, :class:`TransferError`,
+:class:`BindError`, and :class:`SocketTimeoutError` for every timeout of safesocket's.
+An error raised by connecting is a :class:`ConnectError` whatever its leaf is, one raised by
+reading or writing a :class:`TransferError`, and so on: see :func:`combined`.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+from functools import cache
+from socket import gaierror, herror
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more to import than all of safesocket
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._tlserrors import CertificateError as CertificateError
+    from ._tlserrors import HandshakeError as HandshakeError
+
+__all__ = [
+    "AcceptTimeoutError",
+    "AddressInUseError",
+    "AddressNotAvailableError",
+    "AlreadyConnectedError",
+    "Attempt",
+    "BindDeniedError",
+    "BindError",
+    "CertificateError",
+    "ConnectDeniedError",
+    "ConnectError",
+    "ConnectRefusedError",
+    "ConnectTimeoutError",
+    "ConnectionAbortError",
+    "HandshakeError",
+    "HandshakeTimeoutError",
+    "HostNotFoundError",
+    "MessageTooLargeError",
+    "NotConnectedError",
+    "OperationDeniedError",
+    "PeerClosedError",
+    "PeerLostError",
+    "PeerResetError",
+    "ReadTimeoutError",
+    "ResolveError",
+    "ResolveTimeoutError",
+    "ResolverError",
+    "ResourceError",
+    "ReverseLookupError",
+    "SafeSocketError",
+    "SocketClosedError",
+    "SocketOperationError",
+    "SocketPathError",
+    "SocketTimeoutError",
+    "TLSError",
+    "TransferError",
+    "UnreachableError",
+    "WriteTimeoutError",
+]
+
+
+class Attempt:
+    """One address that ``create_connection`` tried: where, what came of it, how long it took.
+
+    Attributes:
+        address: the sockaddr tried.
+        error: the documented error of this attempt.
+        elapsed: seconds that it took.
+    """
+
+    __slots__ = ("address", "elapsed", "error")
+
+    def __init__(self, address: Any, error: OSError, elapsed: float) -> None:
+        self.address = address
+        self.error = error
+        self.elapsed = elapsed
+
+    def __repr__(self) -> str:
+        return f"Attempt({self.address!r}, {self.error!r}, elapsed={self.elapsed:.3f})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Attempt):
+            return NotImplemented
+        return self is other or self._facts() == other._facts()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _facts(self) -> tuple[Any, ...]:
+        return self.address, type(self.error), self.error.args, self.elapsed
+
+
+class SafeSocketError(OSError):
+    """A socket operation failed; the base of every error that safesocket raises.
+
+    Every attribute is there on every class, ``None`` where it is not known.
+
+    Attributes:
+        operation: name of the function or method that failed (``"connect"``).
+        host: host, or AF_UNIX path, as the program asked for it.
+        port: port as the program asked for it.
+        address: the socket address that was really tried or talked to.
+        local: the socket's own address.
+        elapsed: seconds from the start of the call, or of its wait, to the failure.
+        timeout: seconds of the limit that ended the call; None when no limit did.
+        timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
+            ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
+            or ``"kernel"``.
+        bytes_sent: bytes that the kernel had taken, where that is known.
+        attempts: what ``create_connection`` tried, an :class:`Attempt` for each address.
+        hint: what to look at next, in a sentence; also a PEP 678 note of the traceback.
+    """
+
+    operation: str | None = None
+    host: str | None = None
+    port: int | str | None = None
+    address: Any = None
+    local: Any = None
+    elapsed: float | None = None
+    timeout: float | None = None
+    timeout_source: str | None = None
+    bytes_sent: int | None = None
+    attempts: Sequence[Attempt] = ()
+    hint: str | None = None
+    #: The failure's place in one name, for :attr:`fingerprint`; set by whoever words the error.
+    _target: str = ""
+    #: What ``str`` adds to the original text; empty unless ``configure(message="append")``.
+    _appended: str = ""
+
+    def __str__(self) -> str:
+        original = super().__str__()
+        return f"{original}: {self._appended}" if self._appended else original
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made_by, *rest = super().__reduce__()
+        parts = _PARTS.get(made_by)
+        return (made_by, *rest) if parts is None else (_rebuilt, (parts, rest[0]), *rest[1:])
+
+    @property
+    def code(self) -> str:
+        """Name of the cause: ``"ECONNREFUSED"``, ``"EAI_NONAME"``, ``"timeout"`` or ``"error"``."""
+        if isinstance(self, (gaierror, herror)):
+            return _EAI_NAMES.get(self.errno or 0, "timeout" if self.timeout else "error")
+        if self.errno is None:
+            return "timeout" if isinstance(self, TimeoutError) else "error"
+        return _errno.errorcode.get(self.errno, str(self.errno))
+
+    @property
+    def fingerprint(self) -> str:
+        """A name of this failure that is stable from run to run, to group by in error trackers.
+
+        ``"connect:ECONNREFUSED:db.internal:5432"``: no times, descriptors or ephemeral ports.
+        """
+        return ":".join(filter(None, (self.operation, self.code, self._target)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that is known of this failure, ready for JSON."""
+        facts: dict[str, Any] = {
+            name: _plain(getattr(self, name)) for name in _FACTS if name != "attempts"
+        }
+        return {
+            "type": type(self).__name__,
+            "message": str(self),
+            "errno": self.errno,
+            "code": self.code,
+            "fingerprint": self.fingerprint,
+            **facts,
+            "attempts": [
+                {
+                    "address": _plain(attempt.address),
+                    "error": str(attempt.error),
+                    "type": type(attempt.error).__name__,
+                    "elapsed": attempt.elapsed,
+                }
+                for attempt in self.attempts
+            ],
+        }
+
+
+_FACTS = tuple(name for name in SafeSocketError.__annotations__ if not name.startswith("_"))
+
+
+def _eai_names() -> dict[int, str]:
+    import socket
+
+    return {value: name for name, value in vars(socket).items() if name.startswith("EAI_")}
+
+
+_EAI_NAMES = _eai_names()
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* in terms of JSON: addresses hold tuples, bytes and odd numbers."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, float) and value == float("inf"):
+        return "forever"
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)
+
+
+# --- Umbrellas: what was being done -------------------------------------------------------
+
+
+class SocketTimeoutError(SafeSocketError, TimeoutError):
+    """A limit ran out: safesocket's, the caller's ``settimeout``, or a deadline."""
+
+
+class ConnectError(SafeSocketError):
+    """Connecting failed, the look-up of the name included: nothing has been sent."""
+
+
+class ResolveError(ConnectError):
+    """A look-up of a name or an address failed."""
+
+
+class TLSError(SafeSocketError):
+    """TLS failed."""
+
+
+class TransferError(SafeSocketError):
+    """Reading or writing failed."""
+
+
+class BindError(SafeSocketError):
+    """A local address could not be taken: ``bind``, ``listen``, ``create_server``."""
+
+
+# --- Look-ups -----------------------------------------------------------------------------
+
+
+class HostNotFoundError(ResolveError, gaierror):
+    """There is no such host name, or it has no address of the family asked for.
+
+    Raised by every look-up, and by ``connect``, ``sendto`` and ``bind`` given a name. Asking
+    again will not help: check the spelling of the name.
+    """
+
+
+class ResolverError(ResolveError, gaierror):
+    """The look-up itself failed (EAI_AGAIN, EAI_FAIL, EAI_SYSTEM, …): the name may well exist."""
+
+
+class ResolveTimeoutError(ResolveError, SocketTimeoutError, gaierror):
+    """The name server did not answer in time."""
+
+
+class ReverseLookupError(ResolveError, herror):
+    """``gethostbyaddr`` found no name for an address."""
+
+
+# --- Connecting ---------------------------------------------------------------------------
+
+
+class ConnectRefusedError(ConnectError, ConnectionRefusedError):
+    """The other side refused (ECONNREFUSED): nothing listens there, or a firewall rejects.
+
+    On a datagram socket it comes out of the next ``send`` or ``recv``, as in the stdlib.
+    """
+
+
+class ConnectTimeoutError(ConnectError, SocketTimeoutError):
+    """No answer to the connection attempt; :attr:`timeout_source` says whose patience ended."""
+
+
+class UnreachableError(ConnectError):
+    """No route (EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN)."""
+
+
+class ConnectDeniedError(ConnectError, PermissionError):
+    """This machine does not allow the connection (EACCES, EPERM): local firewall or sandbox."""
+
+
+class SocketPathError(ConnectError, FileNotFoundError):
+    """The AF_UNIX path is not there (ENOENT)."""
+
+
+# --- TLS ----------------------------------------------------------------------------------
+
+
+class HandshakeTimeoutError(TLSError, ConnectError, SocketTimeoutError):
+    """The TLS handshake did not end in time."""
+
+
+# --- Reading and writing ------------------------------------------------------------------
+
+
+class ReadTimeoutError(TransferError, SocketTimeoutError):
+    """Nothing came in time."""
+
+
+class WriteTimeoutError(TransferError, SocketTimeoutError):
+    """The other side took nothing more in time; :attr:`bytes_sent` says how far it came."""
+
+
+class PeerResetError(TransferError, ConnectionResetError):
+    """The other side reset the connection (ECONNRESET): it crashed, closed early, or refused data."""
+
+
+class PeerClosedError(TransferError, BrokenPipeError):
+    """The connection had been closed before this write (EPIPE, ESHUTDOWN)."""
+
+
+class PeerLostError(TransferError, TimeoutError):
+    """The kernel gave the connection up (ETIMEDOUT): retransmissions or keepalives unanswered."""
+
+
+class ConnectionAbortError(TransferError, ConnectionAbortedError):
+    """The connection was aborted on this side (ECONNABORTED)."""
+
+
+class MessageTooLargeError(TransferError):
+    """A datagram was larger than the network or the socket takes (EMSGSIZE)."""
+
+
+# --- Serving ------------------------------------------------------------------------------
+
+
+class AcceptTimeoutError(SocketTimeoutError):
+    """No client came within the caller's own timeout; safesocket sets none for ``accept``."""
+
+
+class AddressInUseError(BindError):
+    """Somebody has that local address already (EADDRINUSE)."""
+
+
+class BindDeniedError(BindError, PermissionError):
+    """This process may not take that address (EACCES, EPERM), such as a port below 1024."""
+
+
+# --- Anywhere -----------------------------------------------------------------------------
+
+
+class AddressNotAvailableError(ConnectError, BindError):
+    """No such local address, or no free local port (EADDRNOTAVAIL)."""
+
+
+class NotConnectedError(TransferError):
+    """The socket is not connected (ENOTCONN, EDESTADDRREQ)."""
+
+
+class AlreadyConnectedError(ConnectError):
+    """The socket is connected already (EISCONN)."""
+
+
+class SocketClosedError(SafeSocketError):
+    """The socket had been closed (EBADF), perhaps by another thread."""
+
+
+class ResourceError(SafeSocketError):
+    """The process or the system ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM)."""
+
+
+class OperationDeniedError(SafeSocketError, PermissionError):
+    """The operation is not permitted (EACCES, EPERM)."""
+
+
+class SocketOperationError(SafeSocketError):
+    """The operation failed for a reason that has no class of its own; :attr:`errno` tells it."""
+
+
+# --- How a leaf takes on more ---------------------------------------------------------------
+
+
+@cache
+def combined(leaf: type[SafeSocketError], *others: type[OSError]) -> type[SafeSocketError]:
+    """Return *leaf*, or a class of its name and module that is each of *others* as well.
+
+    So ENOBUFS out of ``connect`` is a :class:`ResourceError` and a :class:`ConnectError`, out
+    of ``send`` a :class:`ResourceError` and a :class:`TransferError`; and an errno that Python
+    gives a builtin class (ENOTDIR) is that class, whatever its leaf.
+    """
+    missing = tuple(other for other in others if not issubclass(leaf, other))
+    if not missing:
+        return leaf
+    body = {"__module__": leaf.__module__, "__doc__": leaf.__doc__}
+    made: type[SafeSocketError] = type(leaf.__name__, (leaf, *missing), body)
+    _PARTS[made] = (leaf, *missing)
+    return made
+
+
+_PARTS: dict[type, tuple[Any, ...]] = {}
+
+
+def _rebuilt(parts: tuple[Any, ...], args: tuple[Any, ...]) -> SafeSocketError:
+    return combined(*parts)(*args)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("HandshakeError", "CertificateError"):  # their builtin parents live in ssl
+        from . import _tlserrors
+
+        return getattr(_tlserrors, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,448 @@
+"""Real misbehaving peers on loopback, to see how a program bears them.
+
+Here live only peers that a test can start, connect to and leave; no mocks, no pytest, and nothing
+else of safesocket, so that a peer is the same whatever safesocket does.
+
+Each peer is a context manager that yields an address for ``connect`` and ``create_connection``:
+``(host, port)``, or for AF_UNIX a path in a private folder. It serves any number of clients at the
+same time. At the end of the block its thread has ended, its sockets are closed, and whatever went
+wrong inside it is raised; a client that leaves early is nothing wrong::
+
+    with testing.never_answers() as address, pytest.raises(TimeoutError):
+        my_client(address, timeout=0.05)
+
+Times are seconds and amounts are bytes. A bad argument is a TypeError or a ValueError that names
+it, a family that this machine lacks an OSError.
+"""
+
+from __future__ import annotations
+
+import _socket
+import math
+import os
+import selectors
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from itertools import chain, repeat
+from socket import AF_INET, AF_INET6, SO_LINGER, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, TypeAlias
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+__all__ = [
+    "closes",
+    "drips",
+    "echoes",
+    "free_port",
+    "never_accepts",
+    "never_answers",
+    "reads_slowly",
+    "refuses",
+    "resets",
+    "silent_udp",
+    "stops_reading",
+]
+
+Address: TypeAlias = Any  # as typeshed has it
+Peer: TypeAlias = AbstractContextManager[Address]
+OnData: TypeAlias = Callable[[bytes], object]
+
+# install() changes socket.socket in place, but not the C class underneath.
+_Socket: TypeAlias = _socket.socket
+
+_AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)  # Windows: Python names none
+_HOSTS: dict[int, str] = {AF_INET: "127.0.0.1", AF_INET6: "::1"}
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # close() = reset
+_CHUNK = 65536  # bytes; picked arbitrarily
+_SMALL_BUFFER = 4096  # bytes; 4096 still reads 80 MB/s on Linux, the smallest possible 14 MB/s
+_HANG = 0.005  # seconds; on loopback a connect that does not hang takes microseconds
+_GRACE = 0.005  # seconds; with none, up to 1 in 3 resets came before connect() had returned
+
+
+class _Wait(NamedTuple):
+    """What a script waits for: until its connection is ready, or until a time has passed."""
+
+    events: int = 0
+    seconds: float = math.inf
+
+
+_READABLE = _Wait(selectors.EVENT_READ)
+_WRITABLE = _Wait(selectors.EVENT_WRITE)
+_END_OF_BLOCK = _Wait()
+
+_Steps: TypeAlias = Generator[_Wait, None, None]
+_Script: TypeAlias = Callable[[_Socket], _Steps]
+
+
+# Peers that never accept, and so need no thread.
+
+
+@contextmanager
+def refuses(family: int = AF_INET) -> Iterator[Address]:
+    """Refuse every connection.
+
+    The address stays bound to the end of the block, so that nobody else can listen there::
+
+        with testing.refuses() as address, pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
+    """
+    with _bound(family) as (_, address):
+        yield address
+
+
+@contextmanager
+def never_accepts(family: int = AF_INET) -> Iterator[Address]:
+    """Let every connect hang, because the backlog is full.
+
+    Platform: on Linux a non-blocking connect to an AF_UNIX path gives EAGAIN at once. Where a full
+    backlog refuses (Windows; macOS with AF_UNIX), entering raises ConnectionRefusedError::
+
+        with testing.never_accepts() as address, pytest.raises(TimeoutError):
+            socket.create_connection(address, timeout=0.05)
+    """
+    with _bound(family) as (listener, address), ExitStack() as fillers:
+        listener.listen(0)
+        with suppress(TimeoutError, BlockingIOError):
+            # Every backlog has room for one, so the first may take its time.
+            for patience in chain([1.0], repeat(_HANG)):
+                filler = fillers.enter_context(closing(_Socket(family)))
+                filler.settimeout(patience)
+                filler.connect(address)
+        yield address
+
+
+@contextmanager
+def silent_udp(family: int = AF_INET) -> Iterator[Address]:
+    """Take datagrams and never answer (AF_UNIX: a datagram socket at a path).
+
+    Nothing is read: once full, UDP drops datagrams and AF_UNIX makes the sender wait::
+
+        with testing.silent_udp() as address, pytest.raises(TimeoutError):
+            ask_time_server(address, timeout=0.05)
+    """
+    with _bound(family, socket.SOCK_DGRAM) as (_, address):
+        yield address
+
+
+def free_port(family: int = AF_INET) -> int:
+    """Return a TCP port number that was free on loopback a moment ago.
+
+    It may be taken before you use it. Where you can, bind to port 0 instead; for a port that
+    stays shut use :func:`refuses`::
+
+        server = subprocess.Popen(["my_server", "--port", str(testing.free_port())])
+    """
+    if family not in _HOSTS:
+        raise ValueError(f"family must be AF_INET or AF_INET6, not {family!r}")
+    with _bound(family) as (_, (_, port)):
+        return int(port)
+
+
+# Peers that accept: a thread, and in it a script for each client.
+
+
+def never_answers(family: int = AF_INET) -> Peer:
+    """Accept, then say nothing and read nothing, and keep the connection open::
+
+    with testing.never_answers() as address, pytest.raises(TimeoutError):
+        my_client(address, timeout=0.05)
+    """
+
+    def script(_: _Socket) -> _Steps:
+        yield _END_OF_BLOCK
+
+    return _serve(script, family)
+
+
+def resets(after: int = 0, family: int = AF_INET, *, on_request: bool = False) -> Peer:
+    """Send *after* bytes, then reset the connection (RST).
+
+    It begins 5 ms after the accept, because a reset that is quicker than the client's ``connect``
+    makes that fail instead. Only with *on_request* is it certain that it does not: then the peer
+    begins when the client has sent something, which it leaves unread.
+
+    Platform: AF_UNIX has no RST, but on Linux closing with data unread gives the client the same
+    ConnectionResetError; so there *on_request* is always on. Elsewhere than on Linux a reset may
+    destroy bytes that a client is slow to read::
+
+        with testing.resets(after=3, on_request=True) as address:
+            with socket.create_connection(address) as sock:
+                sock.sendall(b"a request")
+                assert sock.recv(3, socket.MSG_WAITALL) == b"..."
+                with pytest.raises(ConnectionResetError):
+                    sock.recv(1)
+    """
+    _check("after", after, int)
+    body = b"." * after
+    cue = _READABLE if on_request or family == _AF_UNIX else _Wait(seconds=_GRACE)
+
+    def script(conn: _Socket) -> _Steps:
+        yield cue
+        yield from _send(conn, body)
+        while family != _AF_UNIX and _on_its_way(conn):
+            conn.send(b"")  # raises if the client has left
+            yield _Wait(seconds=0.001)
+        conn.setsockopt(SOL_SOCKET, SO_LINGER, _NO_LINGER)
+
+    return _serve(script, family)
+
+
+def closes(after: int = 0, family: int = AF_INET) -> Peer:
+    """Send *after* bytes, then close in an orderly way (FIN).
+
+    What the client still sends is read and dropped, so that no reset follows::
+
+        with testing.closes(after=3) as address, socket.create_connection(address) as sock:
+            assert sock.recv(3, socket.MSG_WAITALL) == b"..."
+            assert sock.recv(1) == b""
+    """
+    _check("after", after, int)
+    body = b"." * after
+
+    def script(conn: _Socket) -> _Steps:
+        yield from _send(conn, body)
+        conn.shutdown(socket.SHUT_WR)
+        while (yield from _receive(conn)):
+            pass
+
+    return _serve(script, family)
+
+
+def drips(interval: float = 0.05, family: int = AF_INET) -> Peer:
+    """Send one byte at once and another every *interval* seconds, until the client leaves.
+
+    With an *interval* of 0 there is always something to read::
+
+        with testing.drips(0.01) as address, socket.create_connection(address) as sock:
+            assert sock.recv(3, socket.MSG_WAITALL) == b"..."
+    """
+    _check("interval", interval, float)
+
+    def script(conn: _Socket) -> _Steps:
+        while True:
+            yield from _send(conn, b".")
+            yield _Wait(seconds=interval)
+
+    return _serve(script, family)
+
+
+def stops_reading(after: int = 0, family: int = AF_INET, *, on_data: OnData | None = None) -> Peer:
+    """Read exactly *after* bytes, then nothing more, and keep the connection open.
+
+    *on_data*, here and in :func:`reads_slowly`, gets what was read, in the peer's thread. The
+    receive buffer is small, yet a sender on Linux is stuck only after 1 to 3 MB that its own kernel
+    takes (AF_UNIX: 0.2 MB), unless it sets SO_SNDBUF::
+
+        with testing.stops_reading() as address, pytest.raises(TimeoutError):
+            with socket.create_connection(address, timeout=0.05) as sock:
+                sock.sendall(bytes(10_000_000))
+    """
+    _check("after", after, int)
+    tell = _callback(on_data)
+
+    def script(conn: _Socket) -> _Steps:
+        left = after
+        while left and (data := (yield from _receive(conn, min(left, _CHUNK)))):
+            left -= len(data)
+            tell(data)
+        yield _END_OF_BLOCK
+
+    return _serve(script, family, receive_buffer=_SMALL_BUFFER)
+
+
+def reads_slowly(
+    pause: float = 0.001,
+    chunk: int = 65536,
+    family: int = AF_INET,
+    *,
+    on_data: OnData | None = None,
+) -> Peer:
+    """Read everything, *chunk* bytes or fewer at a time, resting *pause* seconds after each.
+
+    It closes when it has read all that a client sent before ``shutdown``: then *on_data* has it::
+
+        digest = hashlib.sha256()
+        with testing.reads_slowly(on_data=digest.update) as address:
+            with socket.create_connection(address) as sock:
+                sock.sendall(bytes(1_000_000))
+                sock.shutdown(socket.SHUT_WR)
+                assert sock.recv(1) == b""
+        assert digest.digest() == hashlib.sha256(bytes(1_000_000)).digest()
+    """
+    _check("pause", pause, float)
+    _check("chunk", chunk, int, least=1)
+    tell = _callback(on_data)
+
+    def script(conn: _Socket) -> _Steps:
+        while data := (yield from _receive(conn, chunk)):
+            tell(data)
+            yield _Wait(seconds=pause)
+
+    return _serve(script, family)
+
+
+def echoes(family: int = AF_INET) -> Peer:
+    """Send back whatever comes: the one peer that behaves well::
+
+    with testing.echoes() as address, socket.create_connection(address) as sock:
+        sock.sendall(b"hello")
+        assert sock.recv(5, socket.MSG_WAITALL) == b"hello"
+    """
+
+    def script(conn: _Socket) -> _Steps:
+        while data := (yield from _receive(conn)):
+            yield from _send(conn, data)
+
+    return _serve(script, family)
+
+
+# What scripts are made of.
+
+
+def _receive(conn: _Socket, limit: int = _CHUNK) -> Generator[_Wait, None, bytes]:
+    yield _READABLE
+    return conn.recv(limit)
+
+
+def _send(conn: _Socket, data: bytes) -> _Steps:
+    left = memoryview(data)
+    while left:
+        yield _WRITABLE
+        left = left[conn.send(left) :]
+
+
+def _on_its_way(conn: _Socket) -> bool:
+    """Whether the client's kernel lacks bytes that were sent: a reset would destroy them."""
+    return sys.platform == "linux" and fcntl.ioctl(conn, termios.TIOCOUTQ, bytes(4)) != bytes(4)
+
+
+# The thread that runs them.
+
+
+@contextmanager
+def _serve(script: _Script, family: int, *, receive_buffer: int = 0) -> Iterator[Address]:
+    with _bound(family) as (listener, address):
+        if receive_buffer:
+            listener.setsockopt(SOL_SOCKET, SO_RCVBUF, receive_buffer)
+        listener.listen(128)
+        listener.setblocking(False)
+        loop = _Loop(listener, script)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            thread = threading.Thread(target=loop.run, args=(theirs,), daemon=True)
+            thread.start()
+            try:
+                yield address
+            finally:
+                # Closing would not do: a forked child may hold a copy of our end.
+                ours.send(b".")
+                thread.join()
+                if loop.failure is not None:
+                    raise loop.failure
+
+
+class _Loop:
+    """Accepts clients and runs a script for each, all in one thread."""
+
+    _now = staticmethod(time.monotonic)  # not a global, where freezegun would replace it
+
+    def __init__(self, listener: _Socket, script: _Script) -> None:
+        self.failure: BaseException | None = None
+        self._listener = listener
+        self._script = script
+        self._selector = selectors.DefaultSelector()
+        self._scripts: dict[_Socket, _Steps] = {}
+        self._alarms: dict[_Socket, float] = {}
+
+    def run(self, end: _Socket) -> None:
+        """Serve until *end* can be read, then close everything."""
+        try:
+            self._selector.register(end, selectors.EVENT_READ, None)
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+            self._serve()
+        except BaseException as exc:  # noqa: BLE001 (raised again at the end of the block)
+            self.failure = exc
+        finally:
+            self._selector.close()
+            for sock in (self._listener, *self._scripts):
+                sock.close()
+
+    def _serve(self) -> None:
+        while True:
+            for key, _ in self._selector.select(self._idle()):
+                if key.data is None:
+                    return
+                key.data(key.fileobj)
+            now = self._now()
+            for conn in [conn for conn, alarm in self._alarms.items() if alarm <= now]:
+                self._advance(conn)
+
+    def _idle(self) -> float | None:
+        """How long nothing will happen unless a socket becomes ready."""
+        alarm = min(self._alarms.values(), default=math.inf)
+        return None if alarm == math.inf else max(0.0, alarm - self._now())
+
+    def _accept(self, listener: Any) -> None:  # typeshed leaves _accept() out
+        with suppress(BlockingIOError, ConnectionAbortedError):  # the client has left
+            descriptor, _ = listener._accept()
+            conn = _Socket(fileno=descriptor)
+            conn.setblocking(False)
+            self._scripts[conn] = self._script(conn)
+            self._alarms[conn] = self._now()
+
+    def _advance(self, conn: _Socket) -> None:
+        """Run a client's script up to its next wait, or to its end."""
+        with suppress(KeyError):
+            self._selector.unregister(conn)
+        del self._alarms[conn]
+        try:
+            wait = next(self._scripts[conn])
+        except (StopIteration, ConnectionError):  # the end, or the client has left
+            del self._scripts[conn]
+            conn.close()
+            return
+        self._alarms[conn] = self._now() + wait.seconds
+        if wait.events:
+            self._selector.register(conn, wait.events, self._advance)
+
+
+# What all share.
+
+
+@contextmanager
+def _bound(family: int, kind: int = SOCK_STREAM) -> Iterator[tuple[_Socket, Address]]:
+    if family not in (AF_INET, AF_INET6, _AF_UNIX):
+        raise ValueError(f"family must be AF_INET, AF_INET6 or AF_UNIX, not {family!r}")
+    with closing(_Socket(family, kind)) as sock:
+        if family in _HOSTS:
+            sock.bind((_HOSTS[family], 0))
+            yield sock, sock.getsockname()[:2]
+        else:
+            with TemporaryDirectory(prefix="safesocket-") as folder:
+                path = os.path.join(folder, "peer")
+                sock.bind(path)
+                yield sock, path
+
+
+def _check(name: str, value: float, kind: type[float], least: int = 0) -> None:
+    wrong = f"{name} must be a finite {kind.__name__} of {least} or more, not {value!r}"
+    if not isinstance(value, (int, kind)):
+        raise TypeError(wrong)
+    if not least <= value < math.inf:
+        raise ValueError(wrong)
+
+
+def _callback(on_data: OnData | None) -> OnData:
+    if on_data is None:
+        return lambda _: None
+    if not callable(on_data):
+        raise TypeError(f"on_data must be callable with bytes, or None, not {on_data!r}")
+    return on_data
