@@ -39,7 +39,13 @@ import socket as _stdlib
 
 from . import _connect, errors
 from ._namespace import fill as _fill
-from ._resolve import getaddrinfo, gethostbyaddr, gethostbyname, gethostbyname_ex, getnameinfo
+from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
+    getaddrinfo,
+    gethostbyaddr,
+    gethostbyname,
+    gethostbyname_ex,
+    getnameinfo,
+)
 from ._settings import configure, get_timeouts, set_timeouts
 from ._sockets import socket
 from ._stream import SocketIO
@@ -80,9 +86,10 @@ def create_connection(
 
 _fill(globals())
 
-__all__ = [  # noqa: PLE0605
+__all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     *_stdlib.__all__,
     "FOREVER",
+    "SocketIO",
     "Timeouts",
     "configure",
     "errors",

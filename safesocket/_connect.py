@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket as Socket
-    from typing import Any
+    from typing import Any, NoReturn
 
 _SENTINEL = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 _SHORTEST = 0.001  # seconds; a share of 0 would mean non-blocking
@@ -119,7 +119,7 @@ def _connect(sock: Socket, address: Any, budget: Budget, source_address: Any, le
 
 def raise_for(
     attempts: list[Attempt], budget: Budget, address: tuple[Any, Any], all_errors: bool
-) -> None:
+) -> NoReturn:
     """Raise what came of *attempts*: the last error, or all of them."""
     if not attempts:
         exc = OSError("getaddrinfo returns an empty list")

@@ -16,7 +16,8 @@ from ._failing import fail
 from ._route import CONNECTED, is_numeric, note, recall
 from ._scope import talks_to_others
 from ._system import now
-from ._timeouts import Limit, limit
+from ._timeouts import Limit
+from ._timeouts import limit as limit_of
 from ._wait import backoff
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
+_UNDER_WAY = (errno.EALREADY, errno.EINPROGRESS)  # begun by the program in non-blocking mode
 _SHORTEST = 0.001  # seconds; settimeout(0) would mean non-blocking
 _LONGEST = 1e9  # seconds; settimeout() overflows at 9.2e9
 
@@ -45,12 +47,16 @@ def connect(self: Socket, address: Any, /) -> None:
     Source: connect(2), unix(7); Python ``socket.connect``; PEP 475 (EINTR is retried).
     """
     started = now()
-    found = _prepare(self, address)
+    limit = _prepare(self, address)
     try:
-        _connect_in_time(self, address, found)
+        if limit is None:
+            _connect_as_set_up(self, address)
+        else:
+            _connect_within(limit, self, address)
     except OSError as exc:
-        fail(self, exc, "connect", target=address, elapsed=now() - started, limit=found)
-    _remember_peer(self, address)
+        fail(self, exc, "connect", target=address, elapsed=now() - started, limit=limit)
+    if not is_numeric(address):
+        _remember_peer(self)
 
 
 def connect_ex(self: Socket, address: Any, /) -> int:
@@ -64,25 +70,25 @@ def connect_ex(self: Socket, address: Any, /) -> int:
     Source: Python ``socket.connect_ex``.
     """
     started = now()
-    found = _prepare(self, address)
+    limit = _prepare(self, address)
     try:
-        if found is None:
+        if limit is None:
             return _system.connect_ex(self, address)
-        _connect_in_time(self, address, found)
+        _connect_within(limit, self, address)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
     except OSError as exc:
         if exc.errno is None and not isinstance(exc, TimeoutError):
             raise  # no system call failed: a path that is too long
         return exc.errno or errno.ETIMEDOUT
-    _remember_peer(self, address)
+    _remember_peer(self)
     return 0
 
 
 def _prepare(sock: Socket, address: Any) -> Limit | None:
     """Note whom *sock* is to talk to; return the limit that we have to keep, if any."""
-    family, kind = _system.family(sock), _system.kind(sock)
-    if not talks_to_others(family, kind, bool(address)):
+    kind = _system.kind(sock)
+    if not talks_to_others(_system.family(sock), kind, bool(address)):
         return None
     known = note(sock)
     known.role = CONNECTED
@@ -90,60 +96,65 @@ def _prepare(sock: Socket, address: Any) -> Limit | None:
     known.address = None
     if kind == _socket.SOCK_DGRAM or known.forever or _system.gettimeout(sock) is not None:
         return None
-    found = limit("connect", known.limits)
-    if found.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
+    limit = limit_of("connect", known.limits)
+    if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return None
-    return found
+    return limit
 
 
-def _connect_in_time(sock: Socket, address: Any, found: Limit | None) -> None:
-    if found is None or found.seconds is None:
-        _connect_as_set_up(sock, address)
-        return
-    end = now() + found.seconds
+def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
+    """Connect in at most the seconds of *limit*; the mode is blocking before and after."""
+    seconds = min(max(limit.seconds or 0, _SHORTEST), _LONGEST)
+    end = now() + seconds
     try:
-        _try_until(end, sock, address, temporary=True)
+        _system.settimeout(sock, seconds)
+        _system.connect(sock, address)
+    except BlockingIOError as exc:
+        _try_again(_retryable(exc, sock), end, sock, address)
     finally:
-        with suppress(OSError):  # closed by another thread
-            _system.settimeout(sock, None)
+        _system.settimeout(sock, None)
 
 
 def _connect_as_set_up(sock: Socket, address: Any) -> None:
     """Connect with the timeout that the program gave; a full AF_UNIX backlog has it, too."""
-    own = _system.gettimeout(sock)
-    if own and _system.family(sock) == _UNIX:
-        _try_until(now() + own, sock, address, temporary=False)
-    else:
+    end = now() + (_system.gettimeout(sock) or 0)
+    try:
         _system.connect(sock, address)
+    except BlockingIOError as exc:
+        if not _system.gettimeout(sock):
+            raise
+        _try_again(_retryable(exc, sock), end, sock, address)
 
 
-def _try_until(end: float, sock: Socket, address: Any, *, temporary: bool) -> None:
-    """Connect; try again what cannot be polled, until *end*."""
+def _retryable(exc: BlockingIOError, sock: Socket) -> int:
+    """Return the errno of *exc* if another try may succeed; raise it if not."""
+    if exc.errno in _UNDER_WAY and _system.gettimeout(sock):
+        return _UNDER_WAY[0]
+    if exc.errno == errno.EAGAIN and _system.family(sock) == _UNIX:
+        return errno.EAGAIN
+    raise exc
+
+
+def _try_again(number: int, end: float, sock: Socket, address: Any) -> None:
+    """Connect after a first try that ended with errno *number*, in steps until *end*."""
     for pause in backoff():
         remaining = end - now()
-        if temporary:
-            _system.settimeout(sock, min(max(remaining, _SHORTEST), _LONGEST))
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        if number in _UNDER_WAY:
+            _system.ready(_system.fileno(sock), _system.WRITABLE, remaining)
+        else:  # the backlog is full, and nothing tells when it is not; unix(7)
+            sleep(min(pause, remaining))
         try:
-            return _system.connect(sock, address)
+            _system.connect(sock, address)
+            return
         except BlockingIOError as exc:
-            left = end - now()
-            if left <= 0:
-                raise TimeoutError("timed out") from None
-            _await_next_try(sock, exc, min(pause, left))
+            number = _retryable(exc, sock)
 
 
-def _await_next_try(sock: Socket, exc: OSError, pause: float) -> None:
-    if exc.errno == errno.EAGAIN and _system.family(sock) == _UNIX:
-        sleep(pause)  # the backlog is full; unix(7)
-    elif exc.errno in (errno.EALREADY, errno.EINPROGRESS):
-        _system.ready(_system.fileno(sock), _system.WRITABLE, pause)
-    else:
-        raise exc
-
-
-def _remember_peer(sock: Socket, address: Any) -> None:
+def _remember_peer(sock: Socket) -> None:
     """Keep the address that a name stood for: after a reset nobody can ask."""
     known = recall(sock)
-    if known is not None and not is_numeric(address):
+    if known is not None:
         with suppress(OSError):
             known.address = _system.getpeername(sock)

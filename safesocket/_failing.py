@@ -56,7 +56,9 @@ def fail(
         limit = limit or Limit(own, "", "settimeout")
         elapsed = own if elapsed is None else elapsed
     route = route_of(sock, target)
-    throw(exc, translate(exc, operation, route, elapsed=elapsed, limit=limit, bytes_sent=bytes_sent))
+    throw(
+        exc, translate(exc, operation, route, elapsed=elapsed, limit=limit, bytes_sent=bytes_sent)
+    )
 
 
 def throw(exc: OSError, error: SafeSocketError) -> NoReturn:
@@ -75,7 +77,9 @@ def throw(exc: OSError, error: SafeSocketError) -> NoReturn:
         del error  # its traceback holds this frame
 
 
-def plainly(sock: Socket, operation: str, call: Callable[..., T], *args: Any, target: Any = None) -> T:
+def plainly(
+    sock: Socket, operation: str, call: Callable[..., T], *args: Any, target: Any = None
+) -> T:
     """Make the stdlib's own call, wait and all; translate what it raises."""
     started = _system.now()
     try:
@@ -84,7 +88,7 @@ def plainly(sock: Socket, operation: str, call: Callable[..., T], *args: Any, ta
         fail(sock, exc, operation, target=target, elapsed=_system.now() - started)
 
 
-def plain_lookup(operation: str, asked: tuple[Any, Any], call: Callable[..., T], *args: Any) -> T:
+def plain_lookup(operation: str, asked: Any, call: Callable[..., T], *args: Any) -> T:
     """Make a look-up of the stdlib's; translate what it raises."""
     started = _system.now()
     try:
@@ -92,3 +96,5 @@ def plain_lookup(operation: str, asked: tuple[Any, Any], call: Callable[..., T],
     except OSError as exc:
         elapsed = _system.now() - started
         throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed))
+    finally:
+        del asked, args  # see getnameinfo

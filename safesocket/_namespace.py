@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: What belongs to a module itself, not to its users.
-_OF_THE_MODULE = frozenset(
-    "__name__ __doc__ __package__ __loader__ __spec__ __path__ __file__ __cached__"
-    " __builtins__ __all__".split()
-)
+_OF_THE_MODULE = frozenset({"__all__", "__builtins__", "__cached__", "__doc__", "__file__"}) | {
+    "__loader__",
+    "__name__",
+    "__package__",
+    "__path__",
+    "__spec__",
+}
 
 
 def rehomed(function: Callable[..., Any], namespace: dict[str, Any]) -> Any:

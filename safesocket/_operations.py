@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket as stdlib
 
 from . import _system
-from ._failing import plainly
+from ._failing import fail, plainly
 from ._route import ACCEPTED, ADOPTED, BOUND, carry_over, note, recall
 from ._timeouts import FOREVER
 
@@ -64,7 +64,10 @@ def bind(self: Socket, address: Any, /) -> None:
         BindError: any other failure.
     Source: bind(2); Python ``socket.bind``.
     """
-    plainly(self, "bind", _system.bind, address, target=address)
+    try:
+        _system.bind(self, address)
+    except OSError as exc:
+        fail(self, exc, "bind", target=address)
     known = note(self)
     known.role = BOUND
 
@@ -77,7 +80,10 @@ def listen(self: Socket, *backlog: int) -> None:
         BindError: any other failure.
     Source: listen(2); Python ``socket.listen``.
     """
-    return plainly(self, "listen", _system.listen, *backlog)
+    try:
+        return _system.listen(self, *backlog)
+    except OSError as exc:
+        fail(self, exc, "listen")
 
 
 def shutdown(self: Socket, how: int, /) -> None:
@@ -88,7 +94,10 @@ def shutdown(self: Socket, how: int, /) -> None:
         SafeSocketError: any other failure.
     Source: shutdown(2); Python ``socket.shutdown``.
     """
-    return plainly(self, "shutdown", _system.shutdown, how)
+    try:
+        return _system.shutdown(self, how)
+    except OSError as exc:
+        fail(self, exc, "shutdown")
 
 
 def getpeername(self: Socket, /) -> Any:
@@ -99,7 +108,10 @@ def getpeername(self: Socket, /) -> Any:
         SafeSocketError: any other failure.
     Source: getpeername(2); Python ``socket.getpeername``.
     """
-    return plainly(self, "getpeername", _system.getpeername)
+    try:
+        return _system.getpeername(self)
+    except OSError as exc:
+        fail(self, exc, "getpeername")
 
 
 def getsockname(self: Socket, /) -> Any:
@@ -110,7 +122,10 @@ def getsockname(self: Socket, /) -> Any:
         SafeSocketError: any other failure.
     Source: getsockname(2); Python ``socket.getsockname``.
     """
-    return plainly(self, "getsockname", _system.getsockname)
+    try:
+        return _system.getsockname(self)
+    except OSError as exc:
+        fail(self, exc, "getsockname")
 
 
 def getsockopt(self: Socket, level: int, optname: int, *buflen: int) -> Any:
@@ -121,7 +136,10 @@ def getsockopt(self: Socket, level: int, optname: int, *buflen: int) -> Any:
         SafeSocketError: any other failure.
     Source: getsockopt(2); Python ``socket.getsockopt``.
     """
-    return plainly(self, "getsockopt", _system.getsockopt, level, optname, *buflen)
+    try:
+        return _system.getsockopt(self, level, optname, *buflen)
+    except OSError as exc:
+        fail(self, exc, "getsockopt")
 
 
 def setsockopt(self: Socket, level: int, optname: int, value: Any, *optlen: int) -> None:
@@ -133,7 +151,10 @@ def setsockopt(self: Socket, level: int, optname: int, value: Any, *optlen: int)
         SafeSocketError: any other failure.
     Source: setsockopt(2); Python ``socket.setsockopt``.
     """
-    return plainly(self, "setsockopt", _system.setsockopt, level, optname, value, *optlen)
+    try:
+        return _system.setsockopt(self, level, optname, value, *optlen)
+    except OSError as exc:
+        fail(self, exc, "setsockopt")
 
 
 def settimeout(self: Socket, value: float | None, /) -> None:

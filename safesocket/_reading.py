@@ -18,15 +18,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from socket import socket as Socket
-    from typing import Any
+    from typing import Any, TypeAlias, TypeVar
+
+    T = TypeVar("T")
+    #: data, ancillary data, flags, address
+    Message: TypeAlias = tuple[T, list[tuple[int, int, bytes]], int, Any]
 
 _DONTWAIT = _system.DONTWAIT
 _recv = _system.recv
 _recv_into = _system.recv_into
 _recvfrom = _system.recvfrom
 _recvfrom_into = _system.recvfrom_into
-_recvmsg: Any = _system.recvmsg
-_recvmsg_into: Any = _system.recvmsg_into
+_recvmsg: Callable[..., Message[bytes]] = _system.recvmsg
+_recvmsg_into: Callable[..., Message[int]] = _system.recvmsg_into
 
 _WAITALL = int(getattr(_socket, "MSG_WAITALL", 0))
 #: Flags that change what "would block" means: recv(2).
@@ -102,9 +106,7 @@ def recvfrom_into(self: Socket, buffer: Any, nbytes: int = 0, flags: int = 0) ->
     return wait_to_read(self, "recvfrom_into", _recvfrom_into, buffer, nbytes, flags)
 
 
-def recvmsg(
-    self: Socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
-) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+def recvmsg(self: Socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Message[bytes]:
     """Receive at most *bufsize* bytes and ancillary data of at most *ancbufsize* bytes.
 
     Limits and errors are those of :func:`recv`.
@@ -122,7 +124,7 @@ def recvmsg(
 
 def recvmsg_into(
     self: Socket, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
-) -> tuple[int, list[tuple[int, int, bytes]], int, Any]:
+) -> Message[int]:
     """Receive into *buffers*, one after the other, as :func:`recvmsg` does.
 
     Limits and errors are those of :func:`recv`.
@@ -139,7 +141,7 @@ def recvmsg_into(
     return wait_to_read(self, "recvmsg_into", _recvmsg_into, buffers, ancbufsize, flags)
 
 
-def _unusual(sock: Socket, operation: str, call: Callable[..., Any], *args: Any) -> Any:
+def _unusual(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     if args[-1] & _UNUSUAL == _WAITALL:
         return read_whole(sock, operation, call, *args)
     return plainly(sock, operation, call, *args)

@@ -21,7 +21,12 @@ _getnameinfo = stdlib.getnameinfo
 
 
 def getaddrinfo(
-    host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    host: Any,
+    port: Any,
+    family: int = 0,
+    type: int = 0,  # noqa: A002 (the stdlib's name)
+    proto: int = 0,
+    flags: int = 0,
 ) -> list[Any]:
     """Return the addresses of *host* and *port*, a list of (family, type, proto, name, sockaddr).
 
@@ -77,4 +82,7 @@ def getnameinfo(sockaddr: Any, flags: int, /) -> tuple[str, str]:
         ResolverError: the look-up itself failed; try again later.
     Source: getnameinfo(3); Python ``socket.getnameinfo``.
     """
-    return plain_lookup("getnameinfo", sockaddr, _getnameinfo, sockaddr, flags)
+    try:
+        return plain_lookup("getnameinfo", sockaddr, _getnameinfo, sockaddr, flags)
+    finally:
+        del sockaddr  # a failure's traceback keeps nothing of the caller's alive, as in C

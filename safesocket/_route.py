@@ -15,6 +15,7 @@ from weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket
     from typing import Any
 
@@ -28,7 +29,7 @@ BOUND = "bound"  # to an address that the program chose
 
 _getpeername = _socket.socket.getpeername
 _getsockname = _socket.socket.getsockname
-_family = _socket.socket.family.__get__  # type: ignore[attr-defined]
+_family: Callable[[Socket], int] = vars(_socket.socket)["family"].__get__
 
 
 class Note(ref["Socket"]):
@@ -118,17 +119,9 @@ def split(address: Any) -> tuple[Any, Any]:
 def is_numeric(address: Any) -> bool:
     """Tell whether *address* is a socket address that needs no look-up."""
     host, port = split(address)
-    if port is None:
-        return host is not None
-    if not isinstance(host, str):
-        return isinstance(host, int)  # AF_VSOCK and the like
-    for family in (_socket.AF_INET, _socket.AF_INET6):
-        try:
-            _socket.inet_pton(family, host.partition("%")[0])
-            return True
-        except (OSError, ValueError):
-            continue
-    return False
+    if port is None or not isinstance(host, str):
+        return host is not None  # a path; the numbers of AF_VSOCK
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 def route_of(sock: Socket, target: Any = None) -> Route:

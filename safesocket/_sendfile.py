@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import os
 import socket as stdlib
+import sys
+from contextlib import suppress
 
 from . import _system
 from ._failing import fail
@@ -73,19 +75,25 @@ class _Blocks:
         self.offset = offset
         self.sent = 0
         self.size = 0
-        try:
+        with suppress(AttributeError, io.UnsupportedOperation, OSError):  # no regular file
             self._fd = int(file.fileno())
             there = os.fstat(self._fd).st_size - offset
             self.size = there if count is None else min(there, count)
-        except (AttributeError, io.UnsupportedOperation, OSError):
-            pass  # the stdlib sends it with read() and send()
 
     def push(self, offset: int, flags: int) -> int:
         """Send from *offset* of the part to be sent on; return how much was taken."""
-        length = min(self.size - offset, _BLOCK)
-        block = os.pread(self._fd, length, self.offset + offset)
+        block = _read_at(self._fd, min(self.size - offset, _BLOCK), self.offset + offset)
         if not block:
             raise EOFError
         sent = _system.send(self.sock, block, flags)
         self.sent += sent
         return sent
+
+
+if sys.platform != "win32":
+    _read_at = os.pread
+else:  # the stdlib reads with read() there, and never calls os.sendfile
+
+    def _read_at(fd: int, length: int, offset: int, /) -> bytes:
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, length)

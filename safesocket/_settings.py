@@ -77,7 +77,7 @@ def get_timeouts(sock: Socket | None = None) -> Timeouts:
     if sock is None:
         return _timeouts.in_force()
     known = recall(_checked(sock))
-    return _timeouts.in_force(known and known.limits)
+    return _timeouts.in_force(known.limits if known else None)
 
 
 def _checked(sock: Socket) -> Socket:

@@ -31,7 +31,11 @@ class socket(stdlib.socket):
     __module__ = "safesocket"
 
     def __init__(
-        self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
+        self,
+        family: int = -1,
+        type: int = -1,  # noqa: A002 (the stdlib's name)
+        proto: int = -1,
+        fileno: int | None = None,
     ) -> None:
         try:
             super().__init__(family, type, proto, fileno)
@@ -58,7 +62,7 @@ class socket(stdlib.socket):
     bind = _operations.bind
     connect = _connecting.connect
     connect_ex = _connecting.connect_ex
-    dup = _operations.dup
+    dup = _operations.dup  # type: ignore[assignment]
     getpeername = _operations.getpeername
     getsockname = _operations.getsockname
     getsockopt = _operations.getsockopt

@@ -11,51 +11,52 @@ import _socket
 import errno
 import os
 import select
-from time import monotonic as now  # captured: freezegun replaces time.monotonic
+import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["DONTWAIT", "now"]
+now = time.monotonic  # captured: freezegun replaces it
 
 _C = _socket.socket
 
-accept = _C._accept  # type: ignore[attr-defined]
-bind = _C.bind
-connect = _C.connect
-connect_ex = _C.connect_ex
+accept: Callable[..., tuple[int, Any]] = vars(_C)["_accept"]
+bind: Callable[..., None] = _C.bind
+connect: Callable[..., None] = _C.connect
+connect_ex: Callable[..., int] = _C.connect_ex
 detach = _C.detach
 fileno = _C.fileno
 getpeername = _C.getpeername
 getsockname = _C.getsockname
-getsockopt = _C.getsockopt
+getsockopt: Callable[..., Any] = _C.getsockopt
 gettimeout = _C.gettimeout
-listen = _C.listen
-recv = _C.recv
-recv_into = _C.recv_into
-recvfrom = _C.recvfrom
-recvfrom_into = _C.recvfrom_into
-recvmsg = getattr(_C, "recvmsg", None)
-recvmsg_into = getattr(_C, "recvmsg_into", None)
-send = _C.send
-sendall = _C.sendall
-sendmsg = getattr(_C, "sendmsg", None)
-sendmsg_afalg = getattr(_C, "sendmsg_afalg", None)
-sendto = _C.sendto
+listen: Callable[..., None] = _C.listen
+recv: Callable[..., bytes] = _C.recv
+recv_into: Callable[..., int] = _C.recv_into
+recvfrom: Callable[..., tuple[bytes, Any]] = _C.recvfrom
+recvfrom_into: Callable[..., tuple[int, Any]] = _C.recvfrom_into
+recvmsg: Any = getattr(_C, "recvmsg", None)
+recvmsg_into: Any = getattr(_C, "recvmsg_into", None)
+send: Callable[..., int] = _C.send
+sendall: Callable[..., None] = _C.sendall
+sendmsg: Any = getattr(_C, "sendmsg", None)
+sendmsg_afalg: Any = getattr(_C, "sendmsg_afalg", None)
+sendto: Callable[..., int] = _C.sendto
 setblocking = _C.setblocking
-setsockopt = _C.setsockopt
+setsockopt: Callable[..., None] = _C.setsockopt
 settimeout = _C.settimeout
-shutdown = _C.shutdown
+shutdown: Callable[..., None] = _C.shutdown
 
-family = _C.family.__get__  # type: ignore[attr-defined]
-kind = _C.type.__get__  # type: ignore[attr-defined]
+family: Callable[[Any], int] = vars(_C)["family"].__get__
+kind: Callable[[Any], int] = vars(_C)["type"].__get__
 
 _MOST_MILLISECONDS = 2**31 - 1  # poll(2) takes an int
 
 
-if hasattr(select, "poll"):
+if sys.platform != "win32" and hasattr(select, "poll"):
     _poll = select.poll  # captured: gevent replaces it
     READABLE: int = select.POLLIN
     WRITABLE: int = select.POLLOUT
@@ -115,14 +116,16 @@ else:
     if recvmsg is not None and recvmsg_into is not None and sendmsg is not None:
         # Only where a test hides MSG_DONTWAIT: Windows has none of the three.
         recvmsg, recvmsg_into = _reads(recvmsg), _reads(recvmsg_into)
-        _sendmsg = sendmsg
+        _whole_sendmsg = sendmsg
 
-        def sendmsg(sock: Any, buffers: Any, ancdata: Any, flags: int, address: Any) -> Any:
+        def _sendmsg(sock: Any, buffers: Any, ancdata: Any, flags: int, address: Any) -> Any:
             _look(sock, WRITABLE, flags)
-            return _sendmsg(sock, buffers, ancdata, flags & ~DONTWAIT, address)
+            return _whole_sendmsg(sock, buffers, ancdata, flags & ~DONTWAIT, address)
+
+        sendmsg = _sendmsg
 
 
-if os.name == "nt":
+if sys.platform == "win32":
 
     def waits_by_itself(sock: Any, option: int) -> bool:
         """Tell whether the program gave *sock* a timeout of the system's (*option*)."""

@@ -78,7 +78,7 @@ class Timeouts:
     """
 
     __slots__ = FIELDS
-    __match_args__ = FIELDS
+    __match_args__ = ("resolve", "connect", "handshake", "read", "write", "serve")
 
     resolve: float | None
     connect: float | None
@@ -158,7 +158,9 @@ def _parsed(variable: str, text: str) -> float | None:
         return checked(variable, float(text))
     except ValueError:
         wanted = "0 or more seconds, such as 2.5, or 'forever'"
-        raise ValueError(f"environment variable {variable} must be {wanted}, not {text!r}") from None
+        raise ValueError(
+            f"environment variable {variable} must be {wanted}, not {text!r}"
+        ) from None
 
 
 _process: dict[str, Limit] = {**limits_from("default", Timeouts(), {}), **_from_environment()}

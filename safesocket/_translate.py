@@ -8,11 +8,13 @@ being done (the operation's umbrella) and the builtin class of the original.
 from __future__ import annotations
 
 import errno as _errno
-from socket import EAI_AGAIN, EAI_FAIL, gaierror, herror
+import socket as stdlib
+from socket import gaierror, herror
 
 from . import _wording
 from . import errors as e
 from ._hints import hint_for
+from ._route import ACCEPTED
 from ._timeouts import Limit
 
 TYPE_CHECKING = False
@@ -91,12 +93,15 @@ _LEAVES: dict[tuple[str, int], type[e.SafeSocketError]] = {
     if hasattr(_errno, name)
 }
 
-_RESOLVER_TROUBLE = {EAI_AGAIN, EAI_FAIL} | {
-    getattr(__import__("socket"), name, EAI_FAIL)
-    for name in ("EAI_SYSTEM", "EAI_MEMORY", "EAI_SERVICE", "EAI_FAMILY", "EAI_SOCKTYPE", "EAI_BADFLAGS")
+#: What says nothing about the name that was looked up: getaddrinfo(3).
+_RESOLVER_TROUBLE = {
+    getattr(stdlib, f"EAI_{name}", None)
+    for name in "AGAIN BADFLAGS FAIL FAMILY MEMORY SERVICE SOCKTYPE SYSTEM".split()
 }
 
 _KERNEL = Limit(None, "", "kernel")
+
+_FACTS = ("host", "port", "address", "local")
 
 _mode = "append"
 
@@ -111,11 +116,11 @@ def set_mode(mode: str) -> None:
 
 def leaf_of(exc: OSError, operation: str) -> type[e.SafeSocketError]:
     """Return the class that says what happened."""
-    phase = PHASES.get(operation, _ANY)
     if isinstance(exc, herror):
         return e.ReverseLookupError
     if isinstance(exc, gaierror):
         return e.ResolverError if exc.errno in _RESOLVER_TROUBLE else e.HostNotFoundError
+    phase = PHASES.get(operation, _ANY)
     if exc.errno is None:
         timed_out = isinstance(exc, TimeoutError)
         return _TIMEOUTS.get(phase, e.SocketTimeoutError) if timed_out else e.SocketOperationError
@@ -134,9 +139,8 @@ def translate(
     """Return the documented error for *exc*, which *operation* met on *route*."""
     leaf = leaf_of(exc, operation)
     umbrella = _UMBRELLAS.get(PHASES.get(operation, _ANY), e.SafeSocketError)
-    if isinstance(exc, TimeoutError) and exc.errno is not None:
-        limit = _KERNEL
-    error = _like(exc, e.combined(leaf, umbrella, *_builtin(exc)))
+    kind: type[e.SafeSocketError] = e.combined(leaf, umbrella, *_builtin(exc))  # type: ignore[arg-type]
+    error = _like(exc, kind)
     error.operation = operation
     if bytes_sent is not None:
         error.bytes_sent = bytes_sent
@@ -152,37 +156,36 @@ def tell(
     limit: Limit | None,
     attempts: Sequence[e.Attempt] = (),
 ) -> None:
-    """Set what is known about *error*, and its words; what an earlier telling said is replaced."""
-    operation = error.operation or ""
-    limit = limit if isinstance(error, TimeoutError) else None
-    _describe(error, route, elapsed, limit)
+    """Set what is known about *error*, and its notes; what an earlier telling said is replaced."""
+    facts = error.__dict__
+    for name in _FACTS:
+        facts[name] = getattr(route, name)
+    facts["elapsed"] = elapsed
     if attempts:
-        error.attempts = attempts
-    lookup = isinstance(error, (gaierror, herror))
-    connecting = PHASES.get(operation) == CONNECT
-    error.hint = hint_for(leaf, error.errno, route, connecting, error.timeout_source == "kernel")
-    words = _wording.sentence(operation, route, elapsed, limit, lookup)
-    _say(error, words + _wording.others(attempts))
+        facts["attempts"] = attempts
+    if route.role == ACCEPTED:
+        facts["_accepted"] = True
+    if isinstance(error, TimeoutError):
+        _name_limit(error, limit if error.errno is None else _KERNEL)
+    kernel = error.timeout_source == "kernel"
+    connecting = PHASES.get(error.operation or "") == CONNECT
+    facts["hint"] = hint_for(leaf, error.errno, route, connecting, kernel)
+    _add_notes(error)
 
 
-def _describe(
-    error: e.SafeSocketError, route: Route, elapsed: float | None, limit: Limit | None
-) -> None:
-    error.host, error.port = route.host, route.port
-    error.address, error.local = route.address, route.local
-    error.elapsed = elapsed
-    error._target = _wording.target(route)
-    error.timeout = limit.seconds if limit else None
-    error.timeout_source = limit.source if limit else None
+def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
+    if limit is not None:
+        error.timeout = limit.seconds
+        error.timeout_source = limit.source
+        error._field = limit.field
 
 
-def _say(error: e.SafeSocketError, words: str) -> None:
-    error.__dict__.pop("__notes__", None)
-    error._appended = words if _mode == "append" else ""
-    if _mode == "note":
-        error.add_note(words)
-    if _mode != "off" and error.hint:
-        error.add_note(f"Hint: {error.hint}")
+def _add_notes(error: e.SafeSocketError) -> None:
+    notes = [f"Hint: {error.hint}"] if error.hint else []
+    if _mode != "append":
+        error._appends = False
+        notes = [_wording.sentence(error), *notes] if _mode == "note" else []
+    error.__dict__["__notes__"] = notes  # those of an earlier telling go
 
 
 def _builtin(exc: OSError) -> tuple[type[OSError], ...]:

@@ -45,7 +45,7 @@ def governing(sock: Socket, phase: str) -> Limit | None:
         field = _field_by_sort(sock, phase, known.role)
     if field is None:
         return None
-    found = limit(field, known and known.limits)
+    found = limit(field, known.limits if known else None)
     return None if found.seconds is None else found
 
 

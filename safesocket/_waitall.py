@@ -19,13 +19,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket as Socket
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 _WAITALL = int(getattr(_socket, "MSG_WAITALL", 0))
 _HUNG_UP = int(getattr(select, "POLLRDHUP", _system.READABLE))
 
 
-def read_whole(sock: Socket, operation: str, call: Callable[..., Any], *args: Any) -> Any:
+def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make the read *call* of *operation*, whose flags, last in *args*, have MSG_WAITALL."""
     *most, flags = args
     limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
@@ -35,7 +37,8 @@ def read_whole(sock: Socket, operation: str, call: Callable[..., Any], *args: An
     if flags & _socket.MSG_PEEK:
         _await_bytes(sock, _wanted(operation, most), patience)
         return plainly(sock, operation, call, *most, flags & ~_WAITALL | _system.DONTWAIT)
-    return _SHAPES[operation](_Filling(sock, patience, flags & ~_WAITALL), *most)
+    shaped: T = _SHAPES[operation](_Filling(sock, patience, flags & ~_WAITALL), *most)
+    return shaped
 
 
 class _Filling:
@@ -111,7 +114,9 @@ def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
     seen = 0
     for pause in backoff():
         there = _peek(sock, wanted)
-        if there >= wanted or _system.ready(_system.fileno(sock), _HUNG_UP, min(pause, patience.remaining())):
+        if there >= wanted or _system.ready(
+            _system.fileno(sock), _HUNG_UP, min(pause, patience.remaining())
+        ):
             return
         if there > seen:
             seen = there

@@ -8,16 +8,14 @@ One line, whatever the host name holds. No descriptor, no object address, no pay
 
 from __future__ import annotations
 
-from ._route import ACCEPTED
+from socket import gaierror, herror
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ._route import Route
-    from ._timeouts import Limit
-    from .errors import Attempt
+    from .errors import Attempt, SafeSocketError
 
 _LONGEST_NAME = 255  # characters; RFC 1035, section 2.3.4, for host names
 
@@ -55,25 +53,25 @@ _SOURCES = {
 }
 
 
-def sentence(
-    operation: str, route: Route, elapsed: float | None, limit: Limit | None, lookup: bool
-) -> str:
+def sentence(error: SafeSocketError) -> str:
     """Return what was done, to whom, how long it took and which limit ended it."""
+    operation = error.operation or ""
     phrase = _PHRASES.get(operation, "{} on").format(operation)
-    goal = _goal(operation, route)
+    goal = _goal(error)
     words = f"{phrase} {goal}" if goal else phrase.removesuffix(" on")
-    if lookup and phrase != "look up":  # a name given to connect, sendto, bind
-        words = f"look up {clean(route.host)} for {words}"
-    if elapsed is not None and operation not in _WAITLESS:
-        words += f" after {duration(elapsed)}"
-    if limit is not None:
-        words += f" ({limit_in_words(limit)})"
-    return words
+    if isinstance(error, (gaierror, herror)) and not phrase.startswith("look up"):
+        words = f"look up {clean(error.host)} for {words}"
+    if error.elapsed is not None and operation not in _WAITLESS:
+        words += f" after {duration(error.elapsed)}"
+    if error.timeout_source is not None:
+        words += f" ({limit_in_words(error)})"
+    return words + others(error.attempts)
 
 
-def limit_in_words(limit: Limit) -> str:
-    """Return who set *limit*, and how long it is."""
-    return _SOURCES[limit.source].format(field=limit.field, seconds=limit.seconds or 0)
+def limit_in_words(error: SafeSocketError) -> str:
+    """Return who set the limit that ended the call, and how long it is."""
+    words = _SOURCES.get(error.timeout_source or "", "{field} timeout {seconds:g} s")
+    return words.format(field=error._field, seconds=error.timeout or 0)
 
 
 def others(attempts: Sequence[Attempt]) -> str:
@@ -97,35 +95,37 @@ def duration(seconds: float) -> str:
     return f"{round(seconds, 3 if seconds >= 0.001 else 4):g} s"
 
 
-def target(route: Route) -> str:
-    """Return the stable name of the route's far end, for fingerprints.
+def target(error: SafeSocketError) -> str:
+    """Return the stable name of the far end, for fingerprints.
 
     An accepted connection's far end is a client with a port of its own, new each time: the
     server's address names the place.
     """
-    if route.role == ACCEPTED:
-        return f"clients of {place(route.local)}"
-    if route.host is not None:
-        return place(route.host if route.port is None else (route.host, route.port))
-    return place(route.address or route.local)
+    if error._accepted:
+        return f"clients of {place(error.local)}"
+    return _asked(error) or place(error.address or error.local)
 
 
-def _goal(operation: str, route: Route) -> str:
-    if operation in _LOCAL:
-        return place((route.host, route.port) if route.port is not None else route.host or route.local)
-    if route.host is None:
-        return place(route.address or route.local)
-    asked = place(route.host if route.port is None else (route.host, route.port))
-    tried = _tried(route)
+def _goal(error: SafeSocketError) -> str:
+    asked = _asked(error)
+    if error.operation in _LOCAL:
+        return asked or place(error.local)
+    if not asked:
+        return place(error.address or error.local)
+    tried = _tried(error)
     return f"{asked} ({tried})" if tried else asked
 
 
-def _tried(route: Route) -> str:
+def _asked(error: SafeSocketError) -> str:
+    return place(error.host if error.port is None else (error.host, error.port))
+
+
+def _tried(error: SafeSocketError) -> str:
     """Return the address that a name stood for; empty where that tells nothing new."""
-    address = route.address
-    if not isinstance(address, tuple) or address[:1] == (route.host,):
+    address = error.address
+    if not isinstance(address, tuple) or address[:1] == (error.host,):
         return ""
-    return clean(address[0]) if address[1:2] == (route.port,) else place(address)
+    return clean(address[0]) if address[1:2] == (error.port,) else place(address)
 
 
 def place(address: Any) -> str:
@@ -144,4 +144,6 @@ def clean(value: Any) -> str:
     if text.startswith("\0"):  # AF_UNIX, Linux: an abstract name; unix(7)
         text = "@" + text[1:]
     text = text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -33,13 +33,12 @@ _DONTWAIT = _system.DONTWAIT
 _send = _system.send
 _sendall = _system.sendall
 _sendto = _system.sendto
-_sendmsg: Any = _system.sendmsg
-_sendmsg_afalg: Any = _system.sendmsg_afalg
+_sendmsg: Callable[..., int] = _system.sendmsg
+_sendmsg_afalg: Callable[..., int] = _system.sendmsg_afalg
 
 #: Flags with which the call is the system's alone: send(2), tcp(7).
 _UNUSUAL = _DONTWAIT | int(getattr(_socket, "MSG_FASTOPEN", 0))
 NOTHING_YET = -1  # the first try took nothing: not even an empty message
-_MISSING: Any = object()
 
 
 def send(self: Socket, data: Any, flags: int = 0, /) -> int:
@@ -69,21 +68,27 @@ def send(self: Socket, data: Any, flags: int = 0, /) -> int:
     if type(data) is bytes and sent == len(data):  # len() of other buffers counts items
         return sent
     with _Bytes(data) as view:
+        if _is_final(self, len(view), sent):
+            return sent
         return finish(self, "send", partial(_push, self, view), len(view), sent, flags)
 
 
-def sendto(self: Socket, data: Any, flags: Any, address: Any = _MISSING, /) -> int:
-    """Send *data* to *address*; return the number of bytes taken: ``sendto(data[, flags], address)``.
+def sendto(self: Socket, *args: Any) -> int:
+    """Send data to an address: ``sendto(data[, flags], address)``; return the bytes taken.
 
-    Limits and errors are those of :func:`send`; a host name is looked up first.
+    Limits and errors are those of :func:`send`; a host name in the address is looked up first.
 
     Raises:
-        HostNotFoundError, ResolverError: the name in *address* was not found.
+        HostNotFoundError, ResolverError: the name was not found.
         SocketPathError: an AF_UNIX path is not there.
     Source: sendto(2); Python ``socket.sendto``.
     """
-    if address is _MISSING:
-        flags, address = 0, flags
+    if len(args) == 2:
+        (data, address), flags = args, 0
+    elif len(args) == 3:
+        data, flags, address = args
+    else:
+        return _sendto(self, *args)  # the stdlib says what is missing
     if flags & _UNUSUAL:
         return plainly(self, "sendto", _sendto, data, flags, address, target=address)
     try:
@@ -94,6 +99,8 @@ def sendto(self: Socket, data: Any, flags: Any, address: Any = _MISSING, /) -> i
     if type(data) is bytes and sent == len(data):
         return sent
     with _Bytes(data) as view:
+        if _is_final(self, len(view), sent):
+            return sent
         push = partial(_push_to, self, view, address)
         return finish(self, "sendto", push, len(view), sent, flags, target=address)
 
@@ -114,13 +121,15 @@ def sendmsg(
     """
     buffers, ancdata = list(buffers), list(ancdata)  # generators are empty at the second try
     if flags & _UNUSUAL:
-        return int(plainly(self, "sendmsg", _sendmsg, buffers, ancdata, flags, address))
+        return plainly(self, "sendmsg", _sendmsg, buffers, ancdata, flags, address)
     try:
-        sent: int = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, address)
+        sent = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, address)
     except OSError as exc:
         must_wait(self, exc, "sendmsg", address, bytes_sent=0)
         sent = NOTHING_YET
     size = sum(memoryview(buffer).nbytes for buffer in buffers)
+    if _is_final(self, size, sent):
+        return sent
     push = partial(_push_message, self, buffers, ancdata, address)
     return finish(self, "sendmsg", push, size, sent, flags, target=address)
 
@@ -135,7 +144,8 @@ def sendall(self: Socket, data: Any, flags: int = 0, /) -> None:
     """
     started = _system.now()
     if flags & _UNUSUAL:
-        return plainly(self, "sendall", _sendall, data, flags)
+        plainly(self, "sendall", _sendall, data, flags)
+        return
     try:
         sent = _send(self, data, flags | _DONTWAIT)
     except OSError as exc:
@@ -146,9 +156,11 @@ def sendall(self: Socket, data: Any, flags: int = 0, /) -> None:
     with _Bytes(data) as view:
         push = partial(_push, self, view)
         own = _system.gettimeout(self)
+        if sent == len(view):
+            return
         if own is None:
             finish(self, "sendall", push, len(view), sent, flags)
-        elif sent < len(view):
+        else:
             _finish_in(own, self, push, len(view), sent, flags, started)
 
 
@@ -161,7 +173,16 @@ def sendmsg_afalg(self: Socket, msg: Iterable[Any] = (), **options: Any) -> int:
     Source: Python ``socket.sendmsg_afalg``.
     """
     call = partial(_sendmsg_afalg, **options)
-    return int(plainly(self, "sendmsg_afalg", call, msg))
+    return plainly(self, "sendmsg_afalg", call, msg)
+
+
+def _is_final(sock: Socket, size: int, sent: int) -> bool:
+    """Tell whether *sent* of *size* is what the stdlib would return, too."""
+    if sent == size:
+        return True
+    if sent == NOTHING_YET:
+        return False
+    return _system.gettimeout(sock) is not None or _system.kind(sock) != _socket.SOCK_STREAM
 
 
 def finish(
@@ -173,11 +194,7 @@ def finish(
     flags: int,
     target: Any = None,
 ) -> int:
-    """Return how many of *size* bytes are taken, after *sent*: in blocking mode all of them."""
-    if sent == size:
-        return sent
-    if sent != NOTHING_YET and not _sends_everything(sock):
-        return sent
+    """Send what is left of *size* bytes behind *sent*, in blocking mode; return *size*."""
     limit = governing(sock, WRITE)
     if _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return _finish_as_set_up(sock, operation, push, sent, flags, target)
@@ -185,10 +202,6 @@ def finish(
         return _finish_whatever_it_takes(sock, operation, push, size, sent, flags, target)
     patience = Patience(sock, operation, WRITE, limit, target=target)
     return _finish_patiently(patience, push, size, sent, flags)
-
-
-def _sends_everything(sock: Socket) -> bool:
-    return _system.gettimeout(sock) is None and _system.kind(sock) == _socket.SOCK_STREAM
 
 
 def _finish_patiently(
@@ -215,16 +228,12 @@ def _finish_in(
 ) -> None:
     """Send the rest for a socket with a timeout of its own: 0, or a total in seconds."""
     if own == 0:
-        _refuse_to_wait(sock, push, size, sent, flags)
+        while sent < size:
+            sent += push(sent, flags)  # until BlockingIOError, as the stdlib does
         return
     limit = Limit(own, "", "settimeout")
     patience = Patience(sock, "sendall", WRITE, limit, started=started)
     _finish_patiently(patience, push, size, sent, flags, total=True)
-
-
-def _refuse_to_wait(sock: Socket, push: Push, size: int, sent: int, flags: int) -> None:
-    while sent < size:
-        sent += push(sent, flags)  # until BlockingIOError: the stdlib's way with non-blocking mode
 
 
 def _finish_as_set_up(
@@ -297,8 +306,8 @@ def _push_message(
     sock: Socket, buffers: list[Any], ancdata: list[Any], address: Any, offset: int, flags: int
 ) -> int:
     if offset == 0:
-        return int(_sendmsg(sock, buffers, ancdata, flags, address))
-    return int(_sendmsg(sock, _behind(buffers, offset), [], flags, address))
+        return _sendmsg(sock, buffers, ancdata, flags, address)
+    return _sendmsg(sock, _behind(buffers, offset), [], flags, address)
 
 
 def _behind(buffers: list[Any], offset: int) -> list[memoryview]:

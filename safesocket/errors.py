@@ -17,16 +17,18 @@ reading or writing a :class:`TransferError`, and so on: see :func:`combined`.
 from __future__ import annotations
 
 import errno as _errno
+import socket as _socket
 from functools import cache
 from socket import gaierror, herror
+
+from . import _wording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more to import than all of safesocket
     from collections.abc import Sequence
     from typing import Any
 
-    from ._tlserrors import CertificateError as CertificateError
-    from ._tlserrors import HandshakeError as HandshakeError
+    from ._tlserrors import CertificateError, HandshakeError
 
 __all__ = [
     "AcceptTimeoutError",
@@ -131,19 +133,20 @@ class SafeSocketError(OSError):
     bytes_sent: int | None = None
     attempts: Sequence[Attempt] = ()
     hint: str | None = None
-    #: The failure's place in one name, for :attr:`fingerprint`; set by whoever words the error.
-    _target: str = ""
-    #: What ``str`` adds to the original text; empty unless ``configure(message="append")``.
-    _appended: str = ""
+    _field: str = ""  # the name of the limit in Timeouts
+    _accepted: bool = False  # the peer is a client of ours
+    _appends: bool = True  # configure(message="append") when it was raised
 
     def __str__(self) -> str:
         original = super().__str__()
-        return f"{original}: {self._appended}" if self._appended else original
+        if self.operation is None or not self._appends:
+            return original
+        return f"{original}: {_wording.sentence(self)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        made_by, *rest = super().__reduce__()
-        parts = _PARTS.get(made_by)
-        return (made_by, *rest) if parts is None else (_rebuilt, (parts, rest[0]), *rest[1:])
+        reduced: Any = super().__reduce__()
+        parts = _PARTS.get(type(self))
+        return reduced if parts is None else (_rebuilt, (parts, reduced[1]), *reduced[2:])
 
     @property
     def code(self) -> str:
@@ -160,7 +163,7 @@ class SafeSocketError(OSError):
 
         ``"connect:ECONNREFUSED:db.internal:5432"``: no times, descriptors or ephemeral ports.
         """
-        return ":".join(filter(None, (self.operation, self.code, self._target)))
+        return ":".join(filter(None, (self.operation, self.code, _wording.target(self))))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that is known of this failure, ready for JSON."""
@@ -189,13 +192,7 @@ class SafeSocketError(OSError):
 _FACTS = tuple(name for name in SafeSocketError.__annotations__ if not name.startswith("_"))
 
 
-def _eai_names() -> dict[int, str]:
-    import socket
-
-    return {value: name for name, value in vars(socket).items() if name.startswith("EAI_")}
-
-
-_EAI_NAMES = _eai_names()
+_EAI_NAMES = {value: name for name, value in vars(_socket).items() if name.startswith("EAI_")}
 
 
 def _plain(value: Any) -> Any:
@@ -304,7 +301,7 @@ class WriteTimeoutError(TransferError, SocketTimeoutError):
 
 
 class PeerResetError(TransferError, ConnectionResetError):
-    """The other side reset the connection (ECONNRESET): it crashed, closed early, or refused data."""
+    """The other side reset the connection (ECONNRESET): it crashed, or closed early."""
 
 
 class PeerClosedError(TransferError, BrokenPipeError):
@@ -372,7 +369,7 @@ class SocketOperationError(SafeSocketError):
 # --- How a leaf takes on more ---------------------------------------------------------------
 
 
-@cache
+@cache  # classes hash by identity: mypy looks at the hash of their instances
 def combined(leaf: type[SafeSocketError], *others: type[OSError]) -> type[SafeSocketError]:
     """Return *leaf*, or a class of its name and module that is each of *others* as well.
 
