@@ -7,7 +7,6 @@ is used, the caller says.
 
 from __future__ import annotations
 
-import copy
 import socket as stdlib
 
 from ._failing import throw
@@ -148,4 +147,6 @@ def _telling(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) 
 
 def _quoted(error: OSError) -> OSError:
     """Return a copy of *error* without the traceback, which holds frames, and so the caller."""
+    import copy
+
     return copy.copy(error)

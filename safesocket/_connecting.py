@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _socket
 import errno
-from contextlib import suppress
 from time import sleep
 
 from . import _system
@@ -155,6 +154,9 @@ def _try_again(number: int, end: float, sock: Socket, address: Any) -> None:
 def _remember_peer(sock: Socket) -> None:
     """Keep the address that a name stood for: after a reset nobody can ask."""
     known = recall(sock)
-    if known is not None:
-        with suppress(OSError):
-            known.address = _system.getpeername(sock)
+    if known is None:
+        return
+    try:
+        known.address = _system.getpeername(sock)
+    except OSError:  # gone again
+        known.address = None

@@ -11,7 +11,6 @@ import io
 import os
 import socket as stdlib
 import sys
-from contextlib import suppress
 
 from . import _system
 from ._failing import fail
@@ -75,10 +74,12 @@ class _Blocks:
         self.offset = offset
         self.sent = 0
         self.size = 0
-        with suppress(AttributeError, io.UnsupportedOperation, OSError):  # no regular file
+        try:
             self._fd = int(file.fileno())
             there = os.fstat(self._fd).st_size - offset
-            self.size = there if count is None else min(there, count)
+        except (AttributeError, io.UnsupportedOperation, OSError):
+            return  # no regular file
+        self.size = there if count is None else min(there, count)
 
     def push(self, offset: int, flags: int) -> int:
         """Send from *offset* of the part to be sent on; return how much was taken."""

@@ -29,7 +29,6 @@ _PHRASES = {
     "gethostbyaddr": "look up the name of",
     "getnameinfo": "look up the name of",
     "bind": "bind to",
-    "socket": "create a socket",
     **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvfrom_into"), "{} from"),
     **dict.fromkeys(("recvmsg", "recvmsg_into", "read"), "{} from"),
     **dict.fromkeys(("send", "sendall", "sendto", "sendmsg", "sendfile"), "{} to"),
@@ -56,16 +55,32 @@ _SOURCES = {
 def sentence(error: SafeSocketError) -> str:
     """Return what was done, to whom, how long it took and which limit ended it."""
     operation = error.operation or ""
-    phrase = _PHRASES.get(operation, "{} on").format(operation)
-    goal = _goal(error)
-    words = f"{phrase} {goal}" if goal else phrase.removesuffix(" on")
-    if isinstance(error, (gaierror, herror)) and not phrase.startswith("look up"):
+    words = _deed(operation, error)
+    if isinstance(error, (gaierror, herror)) and not words.startswith("look up"):
         words = f"look up {clean(error.host)} for {words}"
     if error.elapsed is not None and operation not in _WAITLESS:
         words += f" after {duration(error.elapsed)}"
     if error.timeout_source is not None:
         words += f" ({limit_in_words(error)})"
     return words + others(error.attempts)
+
+
+def _deed(operation: str, error: SafeSocketError) -> str:
+    """Return the operation and its target; without a target, where it was done."""
+    asked, tried = _asked(error), _tried(error)
+    if operation in _LOCAL:
+        target = asked or place(error.local)
+    elif asked:
+        target = f"{asked} ({tried})" if tried else asked
+    else:
+        target = place(error.address)
+    if target:
+        return f"{_PHRASES.get(operation, '{} on').format(operation)} {target}"
+    return f"{operation} on {place(error.local)}" if _is_bound(error.local) else operation
+
+
+def _is_bound(local: Any) -> bool:
+    return bool(local[1:2] != (0,) if isinstance(local, tuple) else local)
 
 
 def limit_in_words(error: SafeSocketError) -> str:
@@ -104,16 +119,6 @@ def target(error: SafeSocketError) -> str:
     if error._accepted:
         return f"clients of {place(error.local)}"
     return _asked(error) or place(error.address or error.local)
-
-
-def _goal(error: SafeSocketError) -> str:
-    asked = _asked(error)
-    if error.operation in _LOCAL:
-        return asked or place(error.local)
-    if not asked:
-        return place(error.address or error.local)
-    tried = _tried(error)
-    return f"{asked} ({tried})" if tried else asked
 
 
 def _asked(error: SafeSocketError) -> str:
