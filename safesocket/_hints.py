@@ -17,37 +17,35 @@ if TYPE_CHECKING:
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
-_ALL = {
+_HINTS: dict[type[e.SafeSocketError], str] = {
     e.HostNotFoundError: (
-        "check the spelling of the host name; the name service answered that it knows no "
-        "address for it"
+        "check the spelling of the host name: the name service knows no address for it"
     ),
     e.ResolverError: (
-        "the name service could not answer, which says nothing about the name; check the "
+        "the name service could not answer, which says nothing about the name: check the "
         "network and the name servers of this machine, then try again"
     ),
     e.ResolveTimeoutError: (
-        "the name service did not answer in time; check the network and the name servers of "
-        "this machine"
+        "the name service did not answer: check the network and the name servers of this machine"
     ),
     e.ReverseLookupError: (
         "no host name is registered for this address; most programs can do without"
     ),
     e.ConnectRefusedError: (
-        "nothing is listening there, or a firewall rejects it; check host and port, and that "
+        "nothing is listening there, or a firewall rejects it: check host and port, and that "
         "the server runs"
     ),
     e.ConnectTimeoutError: (
-        "no answer at all: the host is down, the address is wrong, a firewall drops the "
-        "packets, or the server is too busy to accept"
+        "no answer: the host is down, the address is wrong, a firewall drops the packets, or "
+        "the server is too busy to accept"
     ),
     e.UnreachableError: (
         "there is no way to that address from here: check the address, this machine's network"
-        " and routes, or whether a firewall says so"
+        " and routes; a firewall may say so, too"
     ),
     e.ConnectDeniedError: (
-        "this machine forbids the connection: a local firewall, a sandbox, or a broadcast or "
-        "reserved address"
+        "this machine forbids the connection: a local firewall, a sandbox, or a broadcast "
+        "address without SO_BROADCAST"
     ),
     e.SocketPathError: (
         "there is no such path: check it, and that the server which creates the socket file runs"
@@ -56,41 +54,40 @@ _ALL = {
         "the other side accepted the connection and did not finish the TLS handshake: does it"
         " speak TLS on this port?"
     ),
-    e.ReadTimeoutError: (
-        "the connection stands and the other side is silent; if such silence is normal here, "
-        "raise the limit for this socket: safesocket.set_timeouts(sock, read=seconds or "
-        "FOREVER)"
-    ),
+    e.ReadTimeoutError: ("nothing came from the other side: it is silent, stuck or gone"),
     e.WriteTimeoutError: (
-        "the other side takes no more data: its program is not reading, or the path is down; "
+        "the other side takes no more data: its program does not read, or the path is down; "
         "bytes_sent says how much the kernel had taken"
+    ),
+    e.AcceptTimeoutError: (
+        "no client came in time; a server that waits as long as it takes sets no timeout"
+    ),
+    e.SocketTimeoutError: (
+        "the limit was too short for this operation, or the other side is stuck"
     ),
     e.PeerResetError: (
         "the other side cut the connection: it crashed, was restarted, closed with unread "
         "data, or something between rejected it"
     ),
     e.PeerClosedError: (
-        "the connection was closed before this write: read what the other side said last, "
-        "then connect again"
+        "the connection had been closed for writing before this: by the other side, or here "
+        "with shutdown()"
     ),
     e.PeerLostError: (
         "nothing came back from the other side for so long that the kernel gave the "
         "connection up: host or path is down"
     ),
     e.ConnectionAbortError: (
-        "the connection was given up on this side before it was used: a client that left, or "
-        "this system's network stack"
+        "the connection was given up on this side: by a client that left before it was "
+        "accepted, or by this system's network stack"
     ),
     e.MessageTooLargeError: (
-        "one datagram cannot be this large: send smaller ones, or use a stream socket"
-    ),
-    e.AcceptTimeoutError: (
-        "no client came in the time that settimeout() gave; a server that waits as long as it"
-        " takes sets no timeout"
+        "too much at once: a datagram larger than the network takes, or more buffers than one"
+        " sendmsg takes"
     ),
     e.AddressInUseError: (
-        "another socket holds this address, perhaps of another process, or of a connection "
-        "that has just ended; SO_REUSEADDR helps with the latter"
+        "another socket holds this local address, perhaps of another process or of a "
+        "connection that has just ended; SO_REUSEADDR helps with the latter"
     ),
     e.BindDeniedError: (
         "this process may not take that address: ports below 1024 need a privilege, a path "
@@ -100,33 +97,33 @@ _ALL = {
         "this machine has no such local address, or no local port is free for another connection"
     ),
     e.NotConnectedError: (
-        "the socket is not connected: connect() was not called, has failed, or the connection"
-        " has ended"
+        "the socket has no peer: connect() was not called, has failed, or the connection has ended"
     ),
     e.AlreadyConnectedError: (
         "the socket is connected already: use a new socket for another connection"
     ),
     e.SocketClosedError: (
-        "the socket had been closed or detached, here or in another thread; create a new one"
+        "the descriptor is not open: the socket had been closed or detached, here or in "
+        "another thread"
     ),
     e.ResourceError: (
-        "the process or the system has run out of descriptors, ports or memory for sockets: "
-        "look for sockets that are never closed, or raise the limit"
+        "the process or the system has run out of descriptors, buffers or memory for sockets:"
+        " look for sockets that are never closed, or slow down"
     ),
     e.OperationDeniedError: (
-        "the system does not permit this operation: it needs a privilege, or a sandbox or "
-        "firewall forbids it"
+        "the system does not permit this: it needs a privilege or an option such as "
+        "SO_BROADCAST, or a sandbox or firewall forbids it"
     ),
-    e.SocketOperationError: "see the errno in the manual page of this operation",
+    e.SocketOperationError: ("the errno's meaning for this operation is in its manual page"),
 }
 
-_UNIX_HINTS = {
+_ON_UNIX: dict[type[e.SafeSocketError], str] = {
     e.ConnectRefusedError: (
         "the socket file is there and no program listens on it: the server has died or was "
         "restarted"
     ),
     e.ConnectTimeoutError: (
-        "the server exists and accepts no one: its backlog is full; it is stuck or overloaded"
+        "the server is there and accepts no one, its backlog is full: it is stuck or overloaded"
     ),
     e.ConnectDeniedError: (
         "this process may not write to that socket file: check its owner and mode"
@@ -137,35 +134,64 @@ _UNIX_HINTS = {
     ),
 }
 
-_KERNEL_TIMEOUT = (
-    "the kernel sent its attempts and nothing came back: the host is down, the address is "
-    "wrong, or a firewall drops the packets"
-)
+_ON_DATAGRAMS: dict[type[e.SafeSocketError], str] = {
+    e.ConnectRefusedError: ("an earlier datagram was rejected: nothing is listening on that port"),
+    e.ReadTimeoutError: (
+        "no datagram came: the request or the answer was lost, or nobody answers there"
+    ),
+}
 
-_DATAGRAM_REFUSED = "an earlier datagram was rejected: nothing is listening on that port"
+_BY_THE_KERNEL: dict[type[e.SafeSocketError], str] = {
+    e.ConnectTimeoutError: (
+        "the kernel sent its attempts and nothing came back: the host is down, the address is"
+        " wrong, or a firewall drops the packets"
+    ),
+}
 
-_BAD_LOOKUP = (
-    "the look-up was asked in a way it cannot be answered: check the port or service name and"
-    " the family, type and flags"
-)
-_BAD_LOOKUPS = {
+#: getaddrinfo(3): the question was wrong, not the name.
+_BAD_QUESTIONS = {
     getattr(_socket, name, None)
     for name in ("EAI_SERVICE", "EAI_FAMILY", "EAI_SOCKTYPE", "EAI_BADFLAGS")
-} - {None}
+}
+_BAD_QUESTION = (
+    "the look-up cannot be answered as it was asked: check the port or service name, the "
+    "family, type and flags"
+)
+
+_DEAD_STREAM = (
+    "this stream timed out before, and what it had half read then is lost: open a new connection"
+)
+
+#: timeout_source -> how to wait longer; the others: set_timeouts
+_LONGER = {
+    "settimeout": "raise it with settimeout()",
+    "create_connection": "raise it with create_connection(timeout=)",
+    "kernel": "",
+}
 
 
-def hint_for(
-    leaf: type[e.SafeSocketError], errno: int | None, route: Route, connecting: bool, kernel: bool
-) -> str | None:
-    """Return the hint for *leaf* on *route*; *kernel*: its timeout is the kernel's own."""
-    if leaf is e.ResolverError and errno in _BAD_LOOKUPS:
-        return _BAD_LOOKUP
-    if leaf is e.SocketOperationError and errno is None:
-        return None
-    if leaf is e.ConnectTimeoutError and kernel:
-        return _KERNEL_TIMEOUT
-    if route.family == _UNIX and leaf in _UNIX_HINTS:
-        return _UNIX_HINTS[leaf]
-    if leaf is e.ConnectRefusedError and not connecting:
-        return _DATAGRAM_REFUSED
-    return _ALL.get(leaf)
+def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str | None:
+    """Return the hint for *error*, which is a *leaf* and happened on *route*."""
+    if error.operation == "read":
+        return _DEAD_STREAM
+    if leaf is e.SocketOperationError and error.errno is None:
+        return None  # the text says it all
+    if leaf is e.ResolverError and error.errno in _BAD_QUESTIONS:
+        return _BAD_QUESTION
+    for applies, table in (
+        (error.timeout_source == "kernel", _BY_THE_KERNEL),
+        (route.family == _UNIX, _ON_UNIX),
+        (route.kind == _socket.SOCK_DGRAM, _ON_DATAGRAMS),
+    ):
+        if applies and leaf in table:
+            return table[leaf] + _how_to_wait_longer(error)
+    return _HINTS[leaf] + _how_to_wait_longer(error)
+
+
+def _how_to_wait_longer(error: e.SafeSocketError) -> str:
+    if not isinstance(error, e.SocketTimeoutError):
+        return ""
+    where = "timeouts(" if error._field == "connect" else "set_timeouts(sock, "
+    advice = f"raise it with safesocket.{where}{error._field}=seconds)"
+    how = _LONGER.get(error.timeout_source or "", advice)
+    return f"; if the limit is too short for this, {how}" if how else ""

@@ -9,7 +9,7 @@ import socket as stdlib
 
 from . import _system
 from ._failing import fail, plainly
-from ._route import ACCEPTED, ADOPTED, BOUND, carry_over, note, recall
+from ._route import ACCEPTED, ADOPTED, BOUND, CONNECTED, carry_over, note, recall
 from ._timeouts import FOREVER
 
 TYPE_CHECKING = False
@@ -69,7 +69,8 @@ def bind(self: Socket, address: Any, /) -> None:
     except OSError as exc:
         fail(self, exc, "bind", target=address)
     known = note(self)
-    known.role = BOUND
+    if known.role != CONNECTED:  # a client may bind after it has connected, on AF_UNIX
+        known.role = BOUND
 
 
 def listen(self: Socket, *backlog: int) -> None:

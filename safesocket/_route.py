@@ -30,6 +30,7 @@ BOUND = "bound"  # to an address that the program chose
 _getpeername = _socket.socket.getpeername
 _getsockname = _socket.socket.getsockname
 _family: Callable[[Socket], int] = vars(_socket.socket)["family"].__get__
+_kind: Callable[[Socket], int] = vars(_socket.socket)["type"].__get__
 
 
 class Note(ref["Socket"]):
@@ -90,17 +91,19 @@ def carry_over(source: Socket, target: Socket) -> None:
 class Route:
     """The two ends of a failed operation, as far as they are known: plain values."""
 
-    __slots__ = ("address", "family", "host", "local", "port", "role")
+    __slots__ = ("address", "family", "host", "kind", "local", "port", "role")
 
     def __init__(
         self,
         family: int = 0,
+        kind: int = 0,
         asked: Any = None,
         address: Any = None,
         local: Any = None,
         role: str = FRESH,
     ) -> None:
         self.family = family
+        self.kind = kind
         self.address = address
         self.local = local
         self.role = role
@@ -132,7 +135,7 @@ def route_of(sock: Socket, target: Any = None) -> Route:
     address = asked if is_numeric(asked) else None
     if target is None and address is None:
         address = (known and known.address) or _name(_getpeername, sock)
-    return Route(_family(sock), asked, address, _name(_getsockname, sock), role)
+    return Route(_family(sock), _kind(sock), asked, address, _name(_getsockname, sock), role)
 
 
 def _name(read: Any, sock: Socket) -> Any:

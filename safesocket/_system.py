@@ -65,7 +65,7 @@ if sys.platform != "win32" and hasattr(select, "poll"):
         """Wait until *fd* is ready, or in error, for at most *seconds*; EINTR is retried."""
         poller = _poll()
         poller.register(fd, events)
-        return bool(poller.poll(min(-(-seconds * 1000 // 1), _MOST_MILLISECONDS)))
+        return bool(poller.poll(min(seconds * 1000, _MOST_MILLISECONDS)))
 
 else:
     _select = select.select

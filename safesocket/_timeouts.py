@@ -13,7 +13,6 @@ from contextvars import ContextVar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from contextvars import Token
     from types import TracebackType
     from typing import Any, TypeAlias
 
@@ -163,8 +162,9 @@ def _parsed(variable: str, text: str) -> float | None:
 
 
 _process: dict[str, Limit] = {**limits_from("default", Timeouts(), {}), **_from_environment()}
-_block: ContextVar[dict[str, Limit]] = ContextVar("safesocket.timeouts")
-_NONE_SET: dict[str, Limit] = {}
+#: the limits of the innermost block with those around it, and the value outside of it
+_block: ContextVar[tuple[dict[str, Limit], Any]] = ContextVar("safesocket.timeouts")
+_OUTSIDE: tuple[dict[str, Limit], Any] = ({}, None)
 
 
 def configure_limits(limits: dict[str, Limit]) -> None:
@@ -190,10 +190,10 @@ class timeouts:  # a context manager reads as a verb
 
     def __init__(self, limits: Timeouts | None = None, /, **named: float | None) -> None:
         self._limits = limits_from("timeouts", limits, named)
-        self._tokens: list[Token[dict[str, Limit]]] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(_block.set({**_block.get(_NONE_SET), **self._limits}))
+        outer = _block.get(_OUTSIDE)
+        _block.set(({**outer[0], **self._limits}, outer))
 
     def __exit__(
         self,
@@ -201,14 +201,15 @@ class timeouts:  # a context manager reads as a verb
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _block.reset(self._tokens.pop())
+        # No token: one object may be in use in several threads at once.
+        _block.set(_block.get()[1])
 
 
 def limit(field: str, of_socket: Limits | None = None) -> Limit:
     """Return the limit called *field*: the socket's own, the block's, or the process's."""
     if of_socket is not None and field in of_socket:
         return of_socket[field]
-    return _block.get(_NONE_SET).get(field) or _process[field]
+    return _block.get(_OUTSIDE)[0].get(field) or _process[field]
 
 
 def in_force(of_socket: Limits | None = None) -> Timeouts:

@@ -70,8 +70,10 @@ _ROWS: tuple[tuple[type[e.SafeSocketError], str, tuple[str, ...]], ...] = (
     (e.ConnectTimeoutError, CONNECT, ("ETIMEDOUT",)),
     (e.UnreachableError, _ANY, ("EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN")),
     (e.ConnectDeniedError, CONNECT, ("EACCES", "EPERM", "WSAEACCES")),
-    (e.SocketPathError, _ANY, ("ENOENT",)),
-    (e.PeerResetError, _ANY, ("ECONNRESET", "ENETRESET")),
+    (e.SocketPathError, CONNECT, ("ENOENT",)),
+    (e.SocketPathError, BIND, ("ENOENT",)),
+    (e.SocketPathError, WRITE, ("ENOENT",)),
+    (e.PeerResetError, _ANY, ("ECONNRESET",)),
     (e.PeerClosedError, _ANY, ("EPIPE", "ESHUTDOWN")),
     (e.PeerLostError, _ANY, ("ETIMEDOUT",)),
     (e.ConnectionAbortError, _ANY, ("ECONNABORTED",)),
@@ -167,9 +169,7 @@ def tell(
         facts["_accepted"] = True
     if isinstance(error, TimeoutError):
         _name_limit(error, limit if error.errno is None else _KERNEL)
-    kernel = error.timeout_source == "kernel"
-    connecting = PHASES.get(error.operation or "") == CONNECT
-    facts["hint"] = hint_for(leaf, error.errno, route, connecting, kernel)
+    facts["hint"] = hint_for(error, leaf, route)
     _add_notes(error)
 
 

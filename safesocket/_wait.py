@@ -12,7 +12,7 @@ from . import _system
 from ._failing import fail, plainly
 from ._route import ACCEPTED, ADOPTED, CONNECTED, FRESH, recall
 from ._scope import READ, WRITE, governs
-from ._timeouts import Limit, limit
+from ._timeouts import limit as limit_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,33 +20,39 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any, NoReturn, TypeVar
 
+    from ._route import Note
+    from ._timeouts import Limit
+
     T = TypeVar("T")
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
-#: phase -> what to poll for, and the socket option by which a program limits it itself
-_SIDES = {
-    READ: (_system.READABLE, _socket.SO_RCVTIMEO),
-    WRITE: (_system.WRITABLE, _socket.SO_SNDTIMEO),
-}
+_EVENTS = {READ: _system.READABLE, WRITE: _system.WRITABLE}
+#: the socket option by which a program limits its waits itself
+_OPTIONS = {READ: _socket.SO_RCVTIMEO, WRITE: _socket.SO_SNDTIMEO}
 
 
 def governing(sock: Socket, phase: str) -> Limit | None:
     """Return the limit on a wait of *sock* for *phase*; None: as long as the stdlib waits."""
     known = recall(sock)
-    field: str | None = phase
     if known is None:
-        field = _field_by_sort(sock, phase, FRESH)
+        field, own = _field_by_sort(sock, phase, FRESH), None
     elif known.forever:
         return None
-    elif known.limits is not None:  # set_timeouts names this socket, whatever its sort
-        field = "serve" if phase == READ and known.role in (ACCEPTED, ADOPTED) else phase
-    elif known.role != CONNECTED:
-        field = _field_by_sort(sock, phase, known.role)
+    else:
+        field, own = _field(sock, phase, known), known.limits
     if field is None:
         return None
-    found = limit(field, known.limits if known else None)
-    return None if found.seconds is None else found
+    limit = limit_of(field, own)
+    return None if limit.seconds is None else limit
+
+
+def _field(sock: Socket, phase: str, known: Note) -> str | None:
+    if known.role == CONNECTED:
+        return phase
+    if known.limits is not None:  # set_timeouts names this socket, whatever its sort
+        return "serve" if phase == READ and known.role in (ACCEPTED, ADOPTED) else phase
+    return _field_by_sort(sock, phase, known.role)
 
 
 def _field_by_sort(sock: Socket, phase: str, role: str) -> str | None:
@@ -69,18 +75,50 @@ def is_named(sock: Socket) -> bool:
 def own_limit(sock: Socket, phase: str) -> Limit | None:
     """Return the limit that we have to keep for *sock*; None: make the plain call."""
     found = governing(sock, phase)
-    if found is None or _system.waits_by_itself(sock, _SIDES[phase][1]):
+    if found is None or _system.waits_by_itself(sock, _OPTIONS[phase]):
         return None
     return found
 
 
+def ready_before(end: float, sock: Socket, phase: str) -> bool:
+    """Sleep until *sock* is ready for *phase*, or until *end*; tell whether it is ready.
+
+    A socket closed by another thread is ready: the next try says so.
+    """
+    while (fd := _system.fileno(sock)) >= 0:
+        remaining = end - _system.now()
+        if _system.ready(fd, _EVENTS[phase], remaining if remaining > 0 else 0):
+            return True
+        if _system.now() >= end:
+            return _system.fileno(sock) < 0
+    return True
+
+
+def wait_to_read(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
+    """Make *call* once there is something to read; its flags are the last of *args*."""
+    limit = own_limit(sock, READ)
+    if limit is None or limit.seconds is None:
+        return plainly(sock, operation, call, *args)
+    started = _system.now()
+    *most, flags = args
+    while ready_before(started + limit.seconds, sock, READ):
+        try:
+            return call(sock, *most, flags | _system.DONTWAIT)
+        except BlockingIOError:  # somebody else was faster, or the checksum was wrong; select(2)
+            continue
+        except OSError as exc:
+            fail(sock, exc, operation, elapsed=_system.now() - started)
+    timed_out = TimeoutError("timed out")
+    fail(sock, timed_out, operation, elapsed=_system.now() - started, limit=limit)
+
+
 class Patience:
-    """The waits of one operation on one socket under one limit.
+    """The waits of one operation that makes progress, under one limit.
 
     The limit counts from the last progress: ``made_progress`` starts it anew.
     """
 
-    __slots__ = ("_events", "_limit", "_operation", "_since", "_sock", "_started", "_target")
+    __slots__ = ("_limit", "_operation", "_phase", "_since", "_sock", "_started", "_target")
 
     def __init__(
         self,
@@ -94,7 +132,7 @@ class Patience:
     ) -> None:
         self._sock = sock
         self._operation = operation
-        self._events = _SIDES[phase][0]
+        self._phase = phase
         self._limit = limit
         self._target = target
         self._started = self._since = _system.now() if started is None else started
@@ -103,20 +141,14 @@ class Patience:
         """Start the limit anew."""
         self._since = _system.now()
 
-    def remaining(self) -> float:
-        """Return the seconds left of the limit; 0 or less: it is over."""
-        return self._since + (self._limit.seconds or 0) - _system.now()
+    def end(self) -> float:
+        """Return when the limit is over."""
+        return self._since + (self._limit.seconds or 0)
 
     def pause(self, bytes_sent: int | None = None) -> None:
         """Sleep until the socket is ready; raise the timeout when the limit is over."""
-        while not self._ready(max(self.remaining(), 0)):
-            if self.remaining() <= 0:
-                self.give_up(TimeoutError("timed out"), bytes_sent)
-
-    def _ready(self, seconds: float) -> bool:
-        # A socket closed by another thread is ready: the next try says so.
-        fd = _system.fileno(self._sock)
-        return fd < 0 or _system.ready(fd, self._events, seconds) or _system.fileno(self._sock) < 0
+        if not ready_before(self.end(), self._sock, self._phase):
+            self.give_up(TimeoutError("timed out"), bytes_sent)
 
     def give_up(self, exc: OSError, bytes_sent: int | None = None) -> NoReturn:
         """Raise what *exc* is to the program."""
@@ -129,23 +161,6 @@ class Patience:
             limit=self._limit,
             bytes_sent=bytes_sent,
         )
-
-
-def wait_to_read(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
-    """Make *call* once there is something to read; its flags are the last of *args*."""
-    found = own_limit(sock, READ)
-    if found is None:
-        return plainly(sock, operation, call, *args)
-    *most, flags = args
-    patience = Patience(sock, operation, READ, found)
-    while True:
-        patience.pause()
-        try:
-            return call(sock, *most, flags | _system.DONTWAIT)
-        except BlockingIOError:  # somebody else was faster, or the checksum was wrong; select(2)
-            continue
-        except OSError as exc:
-            patience.give_up(exc)
 
 
 def backoff() -> Iterator[float]:

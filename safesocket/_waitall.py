@@ -115,13 +115,13 @@ def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
     for pause in backoff():
         there = _peek(sock, wanted)
         if there >= wanted or _system.ready(
-            _system.fileno(sock), _HUNG_UP, min(pause, patience.remaining())
+            _system.fileno(sock), _HUNG_UP, min(pause, max(patience.end() - _system.now(), 0))
         ):
             return
         if there > seen:
             seen = there
             patience.made_progress()
-        elif patience.remaining() <= 0:
+        elif patience.end() <= _system.now():
             return
 
 

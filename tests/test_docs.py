@@ -1,0 +1,68 @@
+"""Every example of README and docs runs, and does what the text beside it says."""
+
+import contextlib
+import io
+import re
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from safesocket import errors
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^\s*print\(.*?\)\s+# (.*)$", re.MULTILINE)
+EPHEMERAL = re.compile(r"(?<=127\.0\.0\.1:)\d+")
+
+
+class Example(NamedTuple):
+    """A block of Python, and the block of text behind it if that shows what it raises."""
+
+    place: str
+    code: str
+    shown: str
+
+
+def examples():
+    """Yield the examples of all pages."""
+    for page in PAGES:
+        blocks = list(FENCE.finditer(page.read_text()))
+        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+            if block[1] == "python":
+                line = page.read_text().count("\n", 0, block.start()) + 1
+                text = following[2] if following and following[1] == "text" else ""
+                shown = text if text.startswith("safesocket.errors.") else ""
+                yield Example(f"{page.name}:{line}", block[2], shown)
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example.place)
+def test_example_does_what_it_says(example):
+    """An example runs, prints what its comments say, and raises what is shown behind it."""
+    output = io.StringIO()
+    raised = ""
+    with contextlib.redirect_stdout(output):
+        try:
+            exec(compile(example.code, example.place, "exec"), {"__name__": "example"})
+        except errors.SafeSocketError as error:
+            raised = "".join(traceback.format_exception_only(error))
+    assert output.getvalue().splitlines() == PRINTED.findall(example.code)
+    shown = EPHEMERAL.sub("0", example.shown).rstrip().removesuffix("…")
+    assert EPHEMERAL.sub("0", raised).rstrip().startswith(shown.rstrip())
+    assert bool(raised) == bool(shown)
+
+
+def test_readme_shows_code_before_line_15():
+    """Who opens the README sees code at once, and the README stays short."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert lines.index("```python") < 15
+    assert len(lines) <= 150
+
+
+def test_errors_page_has_every_class():
+    """docs/errors.md explains each class."""
+    page = (ROOT / "docs" / "errors.md").read_text()
+    missing = [name for name in errors.__all__ if f"`{name}`" not in page]
+    assert missing == []
