@@ -3,6 +3,8 @@
 import contextlib
 import io
 import re
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +40,7 @@ def examples():
                 yield Example(f"{page.name}:{line}", block[2], shown)
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example.place)
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.place)
 def test_example_does_what_it_says(example):
     """An example runs, prints what its comments say, and raises what is shown behind it."""
     output = io.StringIO()
@@ -66,3 +68,10 @@ def test_errors_page_has_every_class():
     page = (ROOT / "docs" / "errors.md").read_text()
     missing = [name for name in errors.__all__ if f"`{name}`" not in page]
     assert missing == []
+
+
+def test_errors_page_is_the_table_of_the_command():
+    """The table of docs/errors.md is what ``python -m safesocket errors --markdown`` prints."""
+    command = [sys.executable, "-m", "safesocket", "errors", "--markdown"]
+    table = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert table in (ROOT / "docs" / "errors.md").read_text()
