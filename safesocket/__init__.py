@@ -11,7 +11,7 @@ changes nothing anywhere.
 The map of the house; imports run downwards only:
 
     __main__, _cli/   the commands: demo, errors
-    testing           real misbehaving peers (public; stands alone)
+    testing, _peers   real misbehaving peers (public), and what they are made of; they stand alone
     __init__          this façade
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts

@@ -1,7 +1,7 @@
 """Real misbehaving peers on loopback, to see how a program bears them.
 
-Here live only peers that a test can start, connect to and leave; no mocks, no pytest, and nothing
-else of safesocket, so that a peer is the same whatever safesocket does.
+Here live only peers that a test can start, connect to and leave; no mocks and no pytest. What they
+are made of, ``_peers``, uses nothing else of safesocket: a peer is the same whatever that does.
 
 Each peer is a context manager that yields an address for ``connect`` and ``create_connection``:
 ``(host, port)``, or for AF_UNIX a path in a private folder. It serves any number of clients at the
@@ -17,25 +17,34 @@ it, a family that this machine lacks an OSError.
 
 from __future__ import annotations
 
-import _socket
 import math
-import os
-import selectors
 import socket
 import struct
 import sys
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from itertools import chain, repeat
-from socket import AF_INET, AF_INET6, SO_LINGER, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, TypeAlias
+from socket import AF_INET, AF_INET6, SO_LINGER, SOL_SOCKET
+from typing import TypeAlias
+
+from ._peers import (
+    AF_UNIX,
+    CHUNK,
+    END_OF_BLOCK,
+    READABLE,
+    Socket,
+    Steps,
+    Wait,
+    bound,
+    on_its_way,
+    receive,
+    send,
+    serve,
+)
+from ._peers import Address as Address  # noqa: PLC0414 (handed on)
 
 if sys.platform == "linux":
-    import fcntl
-    import termios
+    pass
 
 __all__ = [
     "closes",
@@ -51,35 +60,13 @@ __all__ = [
     "stops_reading",
 ]
 
-Address: TypeAlias = Any  # as typeshed has it
 Peer: TypeAlias = AbstractContextManager[Address]
 OnData: TypeAlias = Callable[[bytes], object]
 
-# install() changes socket.socket in place, but not the C class underneath.
-_Socket: TypeAlias = _socket.socket
-
-_AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)  # Windows: Python names none
-_HOSTS: dict[int, str] = {AF_INET: "127.0.0.1", AF_INET6: "::1"}
 _RESET_ON_CLOSE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # struct linger
-_CHUNK = 65536  # bytes; picked arbitrarily
 _SMALL_BUFFER = 4096  # bytes; on Linux 50 MB/s still come through, with the smallest one 14
 _HANG = 0.005  # seconds; on loopback a connect that does not hang takes microseconds
 _GRACE = 0.005  # seconds; with none, up to 1 in 3 resets came before connect() had returned
-
-
-class _Wait(NamedTuple):
-    """What a script waits for: until its connection is ready, or until a time has passed."""
-
-    events: int = 0
-    seconds: float = math.inf
-
-
-_READABLE = _Wait(selectors.EVENT_READ)
-_WRITABLE = _Wait(selectors.EVENT_WRITE)
-_END_OF_BLOCK = _Wait()
-
-_Steps: TypeAlias = Generator[_Wait, None, None]
-_Script: TypeAlias = Callable[[_Socket], _Steps]
 
 
 # Peers that never accept, and so need no thread.
@@ -94,7 +81,7 @@ def refuses(family: int = AF_INET) -> Iterator[Address]:
         with testing.refuses() as address, pytest.raises(ConnectionRefusedError):
             socket.create_connection(address)
     """
-    with _bound(family) as (_, address):
+    with bound(family) as (_, address):
         yield address
 
 
@@ -108,12 +95,12 @@ def never_accepts(family: int = AF_INET) -> Iterator[Address]:
         with testing.never_accepts() as address, pytest.raises(TimeoutError):
             socket.create_connection(address, timeout=0.05)
     """
-    with _bound(family) as (listener, address), ExitStack() as fillers:
+    with bound(family) as (listener, address), ExitStack() as fillers:
         listener.listen(0)
         with suppress(TimeoutError, BlockingIOError):
             # Every backlog has room for one, so the first may take its time.
             for patience in chain([1.0], repeat(_HANG)):
-                filler = fillers.enter_context(closing(_Socket(family)))
+                filler = fillers.enter_context(closing(Socket(family)))
                 filler.settimeout(patience)
                 filler.connect(address)
         yield address
@@ -131,7 +118,7 @@ def silent_udp(family: int = AF_INET) -> Iterator[Address]:
                 sock.sendto(b"anybody there?", address)
                 sock.recv(1)
     """
-    with _bound(family, socket.SOCK_DGRAM) as (_, address):
+    with bound(family, socket.SOCK_DGRAM) as (_, address):
         yield address
 
 
@@ -146,7 +133,7 @@ def free_port(family: int = AF_INET) -> int:
     """
     if family not in (AF_INET, AF_INET6):
         raise ValueError(f"family must be AF_INET or AF_INET6, not {family!r}")
-    with _bound(family) as (_, (_, port)):
+    with bound(family) as (_, (_, port)):
         return int(port)
 
 
@@ -163,10 +150,10 @@ def never_answers(family: int = AF_INET) -> Peer:
                 sock.recv(1)
     """
 
-    def script(_: _Socket) -> _Steps:
-        yield _END_OF_BLOCK
+    def script(_: Socket) -> Steps:
+        yield END_OF_BLOCK
 
-    return _serve(script, family)
+    return serve(script, family)
 
 
 def resets(after: int = 0, family: int = AF_INET, *, on_request: bool = False) -> Peer:
@@ -189,17 +176,17 @@ def resets(after: int = 0, family: int = AF_INET, *, on_request: bool = False) -
     """
     _check("after", after, int)
     body = b"." * after
-    cue = _READABLE if on_request or family == _AF_UNIX else _Wait(seconds=_GRACE)
+    cue = READABLE if on_request or family == AF_UNIX else Wait(seconds=_GRACE)
 
-    def script(conn: _Socket) -> _Steps:
+    def script(conn: Socket) -> Steps:
         conn.setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
         yield cue
-        yield from _send(conn, body)
-        while family != _AF_UNIX and _on_its_way(conn):
+        yield from send(conn, body)
+        while family != AF_UNIX and on_its_way(conn):
             conn.send(b"")  # raises if the client has left
-            yield _Wait(seconds=0.001)
+            yield Wait(seconds=0.001)
 
-    return _serve(script, family)
+    return serve(script, family)
 
 
 def closes(after: int = 0, family: int = AF_INET) -> Peer:
@@ -214,14 +201,14 @@ def closes(after: int = 0, family: int = AF_INET) -> Peer:
     _check("after", after, int)
     body = b"." * after
 
-    def script(conn: _Socket) -> _Steps:
-        yield from _send(conn, body)
+    def script(conn: Socket) -> Steps:
+        yield from send(conn, body)
         with suppress(OSError):  # ENOTCONN: the client has reset the connection
             conn.shutdown(socket.SHUT_WR)
-        while (yield from _receive(conn)):
+        while (yield from receive(conn)):
             pass
 
-    return _serve(script, family)
+    return serve(script, family)
 
 
 def drips(interval: float = 0.05, family: int = AF_INET) -> Peer:
@@ -234,12 +221,12 @@ def drips(interval: float = 0.05, family: int = AF_INET) -> Peer:
     """
     _check("interval", interval, float)
 
-    def script(conn: _Socket) -> _Steps:
+    def script(conn: Socket) -> Steps:
         while True:
-            yield from _send(conn, b".")
-            yield _Wait(seconds=interval)
+            yield from send(conn, b".")
+            yield Wait(seconds=interval)
 
-    return _serve(script, family)
+    return serve(script, family)
 
 
 def stops_reading(after: int = 0, family: int = AF_INET, *, on_data: OnData | None = None) -> Peer:
@@ -256,14 +243,14 @@ def stops_reading(after: int = 0, family: int = AF_INET, *, on_data: OnData | No
     _check("after", after, int)
     tell = _callback(on_data)
 
-    def script(conn: _Socket) -> _Steps:
+    def script(conn: Socket) -> Steps:
         left = after
-        while left and (data := (yield from _receive(conn, min(left, _CHUNK)))):
+        while left and (data := (yield from receive(conn, min(left, CHUNK)))):
             left -= len(data)
             tell(data)
-        yield _END_OF_BLOCK
+        yield END_OF_BLOCK
 
-    return _serve(script, family, receive_buffer=_SMALL_BUFFER)
+    return serve(script, family, receive_buffer=_SMALL_BUFFER)
 
 
 def reads_slowly(
@@ -289,12 +276,12 @@ def reads_slowly(
     _check("chunk", chunk, int, least=1)
     tell = _callback(on_data)
 
-    def script(conn: _Socket) -> _Steps:
-        while data := (yield from _receive(conn, chunk)):
+    def script(conn: Socket) -> Steps:
+        while data := (yield from receive(conn, chunk)):
             tell(data)
-            yield _Wait(seconds=pause)
+            yield Wait(seconds=pause)
 
-    return _serve(script, family)
+    return serve(script, family)
 
 
 def echoes(family: int = AF_INET) -> Peer:
@@ -307,139 +294,11 @@ def echoes(family: int = AF_INET) -> Peer:
             assert sock.recv(5) == b"hello"
     """
 
-    def script(conn: _Socket) -> _Steps:
-        while data := (yield from _receive(conn)):
-            yield from _send(conn, data)
+    def script(conn: Socket) -> Steps:
+        while data := (yield from receive(conn)):
+            yield from send(conn, data)
 
-    return _serve(script, family)
-
-
-# What scripts are made of.
-
-
-def _receive(conn: _Socket, limit: int = _CHUNK) -> Generator[_Wait, None, bytes]:
-    yield _READABLE
-    return conn.recv(limit)
-
-
-def _send(conn: _Socket, data: bytes) -> _Steps:
-    left = memoryview(data)
-    while left:
-        yield _WRITABLE
-        left = left[conn.send(left) :]
-
-
-def _on_its_way(conn: _Socket) -> bool:
-    """Whether the client's kernel lacks bytes that were sent: a reset would destroy them."""
-    return sys.platform == "linux" and fcntl.ioctl(conn, termios.TIOCOUTQ, bytes(4)) != bytes(4)
-
-
-# The thread that runs them.
-
-
-@contextmanager
-def _serve(script: _Script, family: int, *, receive_buffer: int = 0) -> Iterator[Address]:
-    with _bound(family) as (listener, address):
-        if receive_buffer:
-            listener.setsockopt(SOL_SOCKET, SO_RCVBUF, receive_buffer)
-        listener.listen(128)
-        listener.setblocking(False)
-        loop = _Loop(listener, script)
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            thread = threading.Thread(target=loop.run, args=(theirs,), name=__name__, daemon=True)
-            thread.start()
-            try:
-                yield address
-            finally:
-                # Closing would not do: a forked child may hold a copy of our end.
-                _Socket.send(ours, b".")
-                thread.join()
-                if loop.failure is not None:
-                    raise loop.failure
-
-
-class _Loop:
-    """Accepts clients and runs a script for each, all in one thread."""
-
-    _now = staticmethod(time.monotonic)  # not a global, where freezegun would replace it
-
-    def __init__(self, listener: _Socket, script: _Script) -> None:
-        self.failure: BaseException | None = None
-        self._listener = listener
-        self._script = script
-        self._selector = selectors.DefaultSelector()
-        self._scripts: dict[_Socket, _Steps] = {}
-        self._alarms: dict[_Socket, float] = {}
-
-    def run(self, end: _Socket) -> None:
-        """Serve until *end* can be read, then close everything."""
-        try:
-            self._selector.register(end, selectors.EVENT_READ, None)
-            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-            self._serve()
-        except BaseException as exc:
-            self.failure = exc  # raised again at the end of the block
-        finally:
-            self._selector.close()
-            for sock in (self._listener, *self._scripts):
-                sock.close()
-
-    def _serve(self) -> None:
-        while True:
-            for key, _ in self._selector.select(self._idle()):
-                if key.data is None:
-                    return
-                key.data(key.fileobj)
-            now = self._now()
-            for conn in [conn for conn, alarm in self._alarms.items() if alarm <= now]:
-                self._advance(conn)
-
-    def _idle(self) -> float | None:
-        """How long nothing will happen unless a socket becomes ready."""
-        alarm = min(self._alarms.values(), default=math.inf)
-        return None if alarm == math.inf else max(0.0, alarm - self._now())
-
-    def _accept(self, listener: Any) -> None:  # typeshed leaves _accept() out
-        with suppress(BlockingIOError, ConnectionAbortedError):  # the client has left
-            descriptor, _ = listener._accept()
-            conn = _Socket(fileno=descriptor)
-            conn.setblocking(False)
-            self._scripts[conn] = self._script(conn)
-            self._alarms[conn] = self._now()
-
-    def _advance(self, conn: _Socket) -> None:
-        """Run a client's script up to its next wait, or to its end."""
-        with suppress(KeyError):
-            self._selector.unregister(conn)
-        del self._alarms[conn]
-        try:
-            wait = next(self._scripts[conn])
-        except (StopIteration, ConnectionError):  # the end, or the client has left
-            del self._scripts[conn]
-            conn.close()
-            return
-        self._alarms[conn] = self._now() + wait.seconds
-        if wait.events:
-            self._selector.register(conn, wait.events, self._advance)
-
-
-# What all share.
-
-
-@contextmanager
-def _bound(family: int, kind: int = SOCK_STREAM) -> Iterator[tuple[_Socket, Address]]:
-    if family not in (AF_INET, AF_INET6, _AF_UNIX):
-        raise ValueError(f"family must be AF_INET, AF_INET6 or AF_UNIX, not {family!r}")
-    with closing(_Socket(family, kind)) as sock:
-        if family in _HOSTS:
-            sock.bind((_HOSTS[family], 0))
-            yield sock, sock.getsockname()[:2]
-        else:
-            with TemporaryDirectory(prefix="safesocket-") as folder:
-                path = os.path.join(folder, "peer")
-                sock.bind(path)
-                yield sock, path
+    return serve(script, family)
 
 
 def _check(name: str, value: float, kind: type[float], least: int = 0) -> None:
