@@ -24,13 +24,15 @@ The map of the house; imports run downwards only:
     _resolve          look-ups
     _failing          from a failure to what the program sees: the only place that raises
     _translate        (operation, OSError, route) -> documented error: one table, pure
-    _hints _wording   what to look at next; the one sentence
+    _hints            what to look at next
+    errors, _tlserrors    the exception tree (public), and what of it needs ssl
+    _wording          the one sentence of an error
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered
+    _roles            how a socket came to be
     _system           the C methods, the clock, poll
     _timeouts         limits as values, and who decides
     _namespace        the stdlib's functions with our names
-    errors            the exception tree (public)
 """
 
 from __future__ import annotations
@@ -101,7 +103,10 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":  # importlib.metadata costs more to import than safesocket
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("safesocket")
+        try:
+            return version("safesocket")
+        except PackageNotFoundError:  # a copy in somebody's folder
+            pass
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,19 +7,20 @@ is used, the caller says.
 
 from __future__ import annotations
 
+import _socket
 import socket as stdlib
 
 from ._failing import throw
 from ._route import Route
 from ._system import gettimeout, now
 from ._system import settimeout as set_mode
-from ._timeouts import Limit, limit
+from ._timeouts import FOREVER, Limit, limit
 from ._translate import leaf_of, tell, translate
 from .errors import Attempt, SafeSocketError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from socket import socket as Socket
     from typing import Any, NoReturn
 
@@ -42,7 +43,7 @@ class Budget:
     def _chosen(self) -> Limit | None:
         if self.given or self.mode is not None:
             source = "create_connection" if self.given else "settimeout"
-            return Limit(self.mode, "", source) if self.mode else None
+            return Limit(self.mode, "", source) if self.mode and self.mode != FOREVER else None
         found = limit("connect")
         return None if found.seconds is None else found
 
@@ -73,6 +74,7 @@ def create_connection(
         sock = _attempt(make, entry, budget, source_address, len(found) - index, attempts)
         if sock is not None:
             return sock
+        _tell(attempts[-1].error, address, attempts[-1].address, attempts[-1].elapsed, budget)
     try:
         raise_for(attempts, budget, address, all_errors)
     finally:
@@ -107,7 +109,7 @@ def _connect(sock: Socket, address: Any, budget: Budget, source_address: Any, le
         sock.settimeout(budget.mode)
     if source_address:
         sock.bind(source_address)
-    if budget.limit is None:
+    if budget.limit is None or not isinstance(sock, stdlib.socket):
         sock.connect(address)
         return
     mode = gettimeout(sock)
@@ -136,13 +138,25 @@ def raise_for(
 def _telling(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) -> OSError:
     """Return the last error, told as the failure of the whole call."""
     error = attempts[-1].error
-    if not isinstance(error, SafeSocketError):  # BlockingIOError, or not one of our sockets'
-        return error
     tried = [Attempt(a.address, _quoted(a.error), a.elapsed) for a in attempts]
-    route = Route(asked=address, address=attempts[-1].address, local=error.local)
-    found = budget.limit if isinstance(error, TimeoutError) and error.errno is None else None
-    tell(error, leaf_of(error, "connect"), route, budget.elapsed(), found, tried)
+    _tell(error, address, attempts[-1].address, budget.elapsed(), budget, tried)
     return error
+
+
+def _tell(
+    error: OSError,
+    asked: tuple[Any, Any],
+    address: Any,
+    elapsed: float,
+    budget: Budget,
+    tried: Sequence[Attempt] = (),
+) -> None:
+    """Tell *error* as a failure to connect to what was *asked*, at *address*."""
+    if not isinstance(error, SafeSocketError):  # BlockingIOError, or not one of our sockets'
+        return
+    family = _socket.AF_INET6 if len(address) > 2 else _socket.AF_INET
+    route = Route(family, _socket.SOCK_STREAM, asked, address, error.local)
+    tell(error, leaf_of(error, "connect"), route, elapsed, budget.limit, tried)
 
 
 def _quoted(error: OSError) -> OSError:

@@ -12,7 +12,8 @@ from time import sleep
 
 from . import _system
 from ._failing import fail
-from ._route import CONNECTED, is_numeric, note, recall
+from ._roles import CONNECTED
+from ._route import is_numeric, note, recall
 from ._scope import talks_to_others
 from ._system import now
 from ._timeouts import Limit
@@ -46,16 +47,17 @@ def connect(self: Socket, address: Any, /) -> None:
     Source: connect(2), unix(7); Python ``socket.connect``; PEP 475 (EINTR is retried).
     """
     started = now()
-    limit = _prepare(self, address)
+    limit = _limit(self, address)
     try:
         if limit is None:
             _connect_as_set_up(self, address)
         else:
             _connect_within(limit, self, address)
     except OSError as exc:
+        if isinstance(exc, BlockingIOError):  # under way, in non-blocking mode
+            _remember(self, address)
         fail(self, exc, "connect", target=address, elapsed=now() - started, limit=limit)
-    if not is_numeric(address):
-        _remember_peer(self)
+    _remember(self, address)
 
 
 def connect_ex(self: Socket, address: Any, /) -> int:
@@ -69,10 +71,10 @@ def connect_ex(self: Socket, address: Any, /) -> int:
     Source: Python ``socket.connect_ex``.
     """
     started = now()
-    limit = _prepare(self, address)
+    limit = _limit(self, address)
     try:
         if limit is None:
-            return _system.connect_ex(self, address)
+            return _connect_ex_as_set_up(self, address)
         _connect_within(limit, self, address)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
@@ -80,22 +82,21 @@ def connect_ex(self: Socket, address: Any, /) -> int:
         if exc.errno is None and not isinstance(exc, TimeoutError):
             raise  # no system call failed: a path that is too long
         return exc.errno or errno.ETIMEDOUT
-    _remember_peer(self)
+    _remember(self, address)
     return 0
 
 
-def _prepare(sock: Socket, address: Any) -> Limit | None:
-    """Note whom *sock* is to talk to; return the limit that we have to keep, if any."""
+def _limit(sock: Socket, address: Any) -> Limit | None:
+    """Return the limit that we have to keep when *sock* connects to *address*, if any."""
     kind = _system.kind(sock)
+    if kind == _socket.SOCK_DGRAM or _system.gettimeout(sock) is not None:
+        return None
     if not talks_to_others(_system.family(sock), kind, bool(address)):
         return None
-    known = note(sock)
-    known.role = CONNECTED
-    known.asked = address
-    known.address = None
-    if kind == _socket.SOCK_DGRAM or known.forever or _system.gettimeout(sock) is not None:
+    known = recall(sock)
+    if known is not None and known.forever:
         return None
-    limit = limit_of("connect", known.limits)
+    limit = limit_of("connect", known.limits if known else None)
     if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return None
     return limit
@@ -112,6 +113,13 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
         _try_again(_retryable(exc, sock), end, sock, address)
     finally:
         _system.settimeout(sock, None)
+
+
+def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
+    number = _system.connect_ex(sock, address)
+    if number in (0, errno.EINPROGRESS):
+        _remember(sock, address)
+    return number
 
 
 def _connect_as_set_up(sock: Socket, address: Any) -> None:
@@ -151,12 +159,18 @@ def _try_again(number: int, end: float, sock: Socket, address: Any) -> None:
             number = _retryable(exc, sock)
 
 
-def _remember_peer(sock: Socket) -> None:
-    """Keep the address that a name stood for: after a reset nobody can ask."""
-    known = recall(sock)
-    if known is None:
+def _remember(sock: Socket, address: Any) -> None:
+    """Note whom *sock* talks to: after a reset nobody can ask."""
+    if not talks_to_others(_system.family(sock), _system.kind(sock), bool(address)):
         return
+    known = note(sock)
+    known.role = CONNECTED
+    known.asked = address
+    known.address = None if is_numeric(address) else _peer(sock)
+
+
+def _peer(sock: Socket) -> Any:
     try:
-        known.address = _system.getpeername(sock)
-    except OSError:  # gone again
-        known.address = None
+        return _system.getpeername(sock)
+    except OSError:  # still under way, or gone again
+        return None

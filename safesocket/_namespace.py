@@ -12,7 +12,6 @@ from types import FunctionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 #: What belongs to a module itself, not to its users.
@@ -25,10 +24,8 @@ _OF_THE_MODULE = frozenset({"__all__", "__builtins__", "__cached__", "__doc__", 
 }
 
 
-def rehomed(function: Callable[..., Any], namespace: dict[str, Any]) -> Any:
+def rehomed(function: FunctionType, namespace: dict[str, Any]) -> Any:
     """Return the stdlib's *function* looking its globals up in *namespace*."""
-    if not isinstance(function, FunctionType):  # C: it looks nothing up
-        return function
     made = FunctionType(
         function.__code__,
         namespace,
@@ -44,8 +41,15 @@ def rehomed(function: Callable[..., Any], namespace: dict[str, Any]) -> Any:
 
 def fill(namespace: dict[str, Any]) -> None:
     """Give the module *namespace* every name of the stdlib's that it does not define itself."""
+    safer = (vars(stdlib).keys() & namespace.keys()) - _OF_THE_MODULE
     for name, value in vars(stdlib).items():
         if name in _OF_THE_MODULE or name in namespace:
             continue
-        ours = isinstance(value, FunctionType) and value.__module__ == stdlib.__name__
-        namespace[name] = rehomed(value, namespace) if ours else value
+        namespace[name] = rehomed(value, namespace) if _uses(value, safer) else value
+
+
+def _uses(value: Any, names: set[str]) -> bool:
+    """Tell whether *value* is a function of the stdlib's module that looks up one of *names*."""
+    if not isinstance(value, FunctionType) or value.__module__ != stdlib.__name__:
+        return False
+    return not names.isdisjoint(value.__code__.co_names)

@@ -9,7 +9,8 @@ import socket as stdlib
 
 from . import _system
 from ._failing import fail, plainly
-from ._route import ACCEPTED, ADOPTED, BOUND, CONNECTED, carry_over, note, recall
+from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED
+from ._route import carry_over, note, recall
 from ._timeouts import FOREVER
 
 TYPE_CHECKING = False
@@ -129,7 +130,7 @@ def getsockname(self: Socket, /) -> Any:
         fail(self, exc, "getsockname")
 
 
-def getsockopt(self: Socket, level: int, optname: int, *buflen: int) -> Any:
+def getsockopt(self: Socket, level: int, optname: int, /, *buflen: int) -> Any:
     """Return a socket option: ``getsockopt(level, optname[, buflen])``.
 
     Raises:
@@ -143,7 +144,7 @@ def getsockopt(self: Socket, level: int, optname: int, *buflen: int) -> Any:
         fail(self, exc, "getsockopt")
 
 
-def setsockopt(self: Socket, level: int, optname: int, value: Any, *optlen: int) -> None:
+def setsockopt(self: Socket, level: int, optname: int, value: Any, /, *optlen: int) -> None:
     """Set a socket option: ``setsockopt(level, optname, value[, optlen])``.
 
     Raises:

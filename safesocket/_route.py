@@ -13,6 +13,8 @@ from __future__ import annotations
 import _socket
 from weakref import ref
 
+from ._roles import FRESH
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._timeouts import Limits
-
-FRESH = "fresh"  # made by this program, neither connected nor bound
-CONNECTED = "connected"  # by this program, to somebody
-ACCEPTED = "accepted"  # from a client
-ADOPTED = "adopted"  # a descriptor from elsewhere: fromfd(), socket(fileno=), socketpair()
-BOUND = "bound"  # to an address that the program chose
 
 _getpeername = _socket.socket.getpeername
 _getsockname = _socket.socket.getsockname
@@ -122,9 +118,11 @@ def split(address: Any) -> tuple[Any, Any]:
 def is_numeric(address: Any) -> bool:
     """Tell whether *address* is a socket address that needs no look-up."""
     host, port = split(address)
-    if port is None or not isinstance(host, str):
+    if port is None or isinstance(host, int):
         return host is not None  # a path; the numbers of AF_VSOCK
-    return ":" in host or host.replace(".", "").isdigit()
+    if isinstance(host, (bytes, bytearray)):
+        host = host.decode("latin-1")
+    return isinstance(host, str) and (":" in host or host.replace(".", "").isdigit())
 
 
 def route_of(sock: Socket, target: Any = None) -> Route:

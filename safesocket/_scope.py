@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket
 
-from ._route import ACCEPTED, ADOPTED, BOUND, CONNECTED, FRESH
+from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, FRESH
 
 READ = "read"
 WRITE = "write"

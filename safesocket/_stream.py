@@ -39,4 +39,5 @@ class SocketIO(stdlib.SocketIO):
             fail(self._sock, exc, "read")  # type: ignore[attr-defined]
 
 
-makefile = rehomed(stdlib.socket.makefile, {**vars(stdlib), "SocketIO": SocketIO})
+_stdlib_makefile: Any = stdlib.socket.makefile
+makefile = rehomed(_stdlib_makefile, {**vars(stdlib), "SocketIO": SocketIO})

@@ -45,14 +45,23 @@ def checked(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be seconds (int or float), FOREVER or None, not {value!r}")
+        raise TypeError(
+            f"{name} must be seconds (int or float), FOREVER or None, not {_shown(value)}"
+        )
     if not value >= 0:  # negative, or not a number
-        raise ValueError(f"{name} must be 0 or more seconds, FOREVER or None, not {value!r}")
+        raise ValueError(f"{name} must be 0 or more seconds, FOREVER or None, not {_shown(value)}")
     try:
         seconds = float(value)
     except OverflowError:
         return None
     return None if seconds == FOREVER else seconds
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # an int of more digits than sys.set_int_max_str_digits allows
+        return f"that {type(value).__name__}"
 
 
 class Timeouts:
@@ -116,7 +125,9 @@ class Timeouts:
         return f"Timeouts({', '.join(f'{k}={v!r}' for k, v in self.to_dict().items())})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Timeouts) and self.to_dict() == other.to_dict()
+        if not isinstance(other, Timeouts):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
         return hash(tuple(self.to_dict().values()))
@@ -202,7 +213,7 @@ class timeouts:  # a context manager reads as a verb
         traceback: TracebackType | None,
     ) -> None:
         # No token: one object may be in use in several threads at once.
-        _block.set(_block.get()[1])
+        _block.set(_block.get(_OUTSIDE)[1] or _OUTSIDE)
 
 
 def limit(field: str, of_socket: Limits | None = None) -> Limit:

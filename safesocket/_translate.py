@@ -14,7 +14,7 @@ from socket import gaierror, herror
 from . import _wording
 from . import errors as e
 from ._hints import hint_for
-from ._route import ACCEPTED
+from ._roles import ACCEPTED, BOUND
 from ._timeouts import Limit
 
 TYPE_CHECKING = False
@@ -165,8 +165,8 @@ def tell(
     facts["elapsed"] = elapsed
     if attempts:
         facts["attempts"] = attempts
-    if route.role == ACCEPTED:
-        facts["_accepted"] = True
+    if route.role in (ACCEPTED, BOUND):
+        facts["_role"] = route.role
     if isinstance(error, TimeoutError):
         _name_limit(error, limit if error.errno is None else _KERNEL)
     facts["hint"] = hint_for(error, leaf, route)

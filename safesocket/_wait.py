@@ -10,7 +10,8 @@ import _socket
 
 from . import _system
 from ._failing import fail, plainly
-from ._route import ACCEPTED, ADOPTED, CONNECTED, FRESH, recall
+from ._roles import ACCEPTED, ADOPTED, CONNECTED, FRESH
+from ._route import recall
 from ._scope import READ, WRITE, governs
 from ._timeouts import limit as limit_of
 
@@ -51,13 +52,15 @@ def _field(sock: Socket, phase: str, known: Note) -> str | None:
     if known.role == CONNECTED:
         return phase
     if known.limits is not None:  # set_timeouts names this socket, whatever its sort
-        return "serve" if phase == READ and known.role in (ACCEPTED, ADOPTED) else phase
+        field = "serve" if phase == READ and known.role in (ACCEPTED, ADOPTED) else phase
+        if field in known.limits:
+            return field
     return _field_by_sort(sock, phase, known.role)
 
 
 def _field_by_sort(sock: Socket, phase: str, role: str) -> str | None:
     family = _system.family(sock)
-    named = family == _UNIX and is_named(sock)
+    named = family == _UNIX and (role == FRESH or is_named(sock))
     return governs(phase, role, family, _system.kind(sock), named)
 
 

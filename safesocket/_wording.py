@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from socket import gaierror, herror
 
+from ._roles import ACCEPTED, BOUND
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,20 +20,17 @@ if TYPE_CHECKING:
     from .errors import Attempt, SafeSocketError
 
 _LONGEST_NAME = 255  # characters; RFC 1035, section 2.3.4, for host names
+_IPV6_CHARACTERS = frozenset("0123456789abcdefABCDEF:.")
 
-#: What an operation does to its target; the others are "<operation> on".
+#: operation -> verb and preposition, where they are not its own name and "on"
 _PHRASES = {
-    "connect": "connect to",
-    "connect_ex": "connect_ex to",
-    "getaddrinfo": "look up",
-    "gethostbyname": "look up",
-    "gethostbyname_ex": "look up",
-    "gethostbyaddr": "look up the name of",
-    "getnameinfo": "look up the name of",
-    "bind": "bind to",
-    **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvfrom_into"), "{} from"),
-    **dict.fromkeys(("recvmsg", "recvmsg_into", "read"), "{} from"),
-    **dict.fromkeys(("send", "sendall", "sendto", "sendmsg", "sendfile"), "{} to"),
+    **{name: (name, "to") for name in ("bind", "connect", "connect_ex")},
+    **{name: (name, "to") for name in ("send", "sendall", "sendfile", "sendmsg", "sendto")},
+    **{name: (name, "from") for name in ("recv", "recv_into", "recvfrom", "recvfrom_into")},
+    **{name: (name, "from") for name in ("read", "recvmsg", "recvmsg_into")},
+    **dict.fromkeys(("getaddrinfo", "gethostbyname", "gethostbyname_ex"), ("look up", "")),
+    **dict.fromkeys(("gethostbyaddr", "getnameinfo"), ("look up the name", "of")),
+    "socket": ("create a socket", "on"),
 }
 
 #: Operations whose target is the socket's own address.
@@ -56,7 +55,8 @@ def sentence(error: SafeSocketError) -> str:
     """Return what was done, to whom, how long it took and which limit ended it."""
     operation = error.operation or ""
     words = _deed(operation, error)
-    if isinstance(error, (gaierror, herror)) and not words.startswith("look up"):
+    named = isinstance(error, (gaierror, herror)) and error.host is not None
+    if named and not words.startswith("look up"):
         words = f"look up {clean(error.host)} for {words}"
     if error.elapsed is not None and operation not in _WAITLESS:
         words += f" after {duration(error.elapsed)}"
@@ -67,16 +67,20 @@ def sentence(error: SafeSocketError) -> str:
 
 def _deed(operation: str, error: SafeSocketError) -> str:
     """Return the operation and its target; without a target, where it was done."""
+    verb, preposition = _PHRASES.get(operation, (operation, "on"))
+    target = _target(operation, error)
+    if target:
+        return " ".join(filter(None, (verb, preposition, target)))
+    return f"{verb} on {place(error.local)}" if _is_bound(error.local) else verb
+
+
+def _target(operation: str, error: SafeSocketError) -> str:
     asked, tried = _asked(error), _tried(error)
     if operation in _LOCAL:
-        target = asked or place(error.local)
-    elif asked:
-        target = f"{asked} ({tried})" if tried else asked
-    else:
-        target = place(error.address)
-    if target:
-        return f"{_PHRASES.get(operation, '{} on').format(operation)} {target}"
-    return f"{operation} on {place(error.local)}" if _is_bound(error.local) else operation
+        return asked or place(error.local)
+    if not asked:
+        return place(error.address)
+    return f"{asked} ({tried})" if tried else asked
 
 
 def _is_bound(local: Any) -> bool:
@@ -116,9 +120,10 @@ def target(error: SafeSocketError) -> str:
     An accepted connection's far end is a client with a port of its own, new each time: the
     server's address names the place.
     """
-    if error._accepted:
-        return f"clients of {place(error.local)}"
-    return _asked(error) or place(error.address or error.local)
+    if error._role == ACCEPTED:
+        return f"clients of {place(error.local)}" if error.local else ""
+    local = error.local if error._role == BOUND or error.operation in _LOCAL else None
+    return _asked(error) or place(error.address or local)
 
 
 def _asked(error: SafeSocketError) -> str:
@@ -137,8 +142,12 @@ def place(address: Any) -> str:
     """Return a socket address in words: host:port, [::1]:80, a path, @abstract."""
     if isinstance(address, tuple) and len(address) >= 2:
         host, port = clean(address[0]), clean(address[1])
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return f"[{host}]:{port}" if _is_ipv6(host) else f"{host}:{port}"
     return "" if address is None else clean(address)
+
+
+def _is_ipv6(host: str) -> bool:
+    return host.count(":") >= 2 and set(host.partition("%")[0]) <= _IPV6_CHARACTERS
 
 
 def clean(value: Any) -> str:
@@ -148,7 +157,7 @@ def clean(value: Any) -> str:
     text = value if isinstance(value, str) else str(value)
     if text.startswith("\0"):  # AF_UNIX, Linux: an abstract name; unix(7)
         text = "@" + text[1:]
-    text = text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    cut = text[:_LONGEST_NAME]
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)[:_LONGEST_NAME]
+    return cut if len(text) <= _LONGEST_NAME and len(cut) < _LONGEST_NAME else cut + "…"

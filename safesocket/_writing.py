@@ -121,7 +121,7 @@ def sendmsg(
     """
     buffers, ancdata = list(buffers), list(ancdata)  # generators are empty at the second try
     if flags & _UNUSUAL:
-        return plainly(self, "sendmsg", _sendmsg, buffers, ancdata, flags, address)
+        return plainly(self, "sendmsg", _sendmsg, buffers, ancdata, flags, address, target=address)
     try:
         sent = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, address)
     except OSError as exc:

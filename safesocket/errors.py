@@ -97,6 +97,9 @@ class Attempt:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Attempt, (self.address, self.error, self.elapsed)
+
     def _facts(self) -> tuple[Any, ...]:
         return self.address, type(self.error), self.error.args, self.elapsed
 
@@ -134,7 +137,7 @@ class SafeSocketError(OSError):
     attempts: Sequence[Attempt] = ()
     hint: str | None = None
     _field: str = ""  # the name of the limit in Timeouts
-    _accepted: bool = False  # the peer is a client of ours
+    _role: str = ""  # how the socket came to be, where that tells who is at the other end
     _appends: bool = True  # configure(message="append") when it was raised
 
     def __str__(self) -> str:
@@ -151,10 +154,13 @@ class SafeSocketError(OSError):
     @property
     def code(self) -> str:
         """Name of the cause: ``"ECONNREFUSED"``, ``"EAI_NONAME"``, ``"timeout"`` or ``"error"``."""
-        if isinstance(self, (gaierror, herror)):
-            return _EAI_NAMES.get(self.errno or 0, "timeout" if self.timeout else "error")
         if self.errno is None:
             return "timeout" if isinstance(self, TimeoutError) else "error"
+        if isinstance(self, TLSError):  # its errno is a number of OpenSSL's
+            return str(getattr(self, "reason", None) or "error")
+        for kind, names in _CODES:
+            if isinstance(self, kind):
+                return names.get(self.errno, str(self.errno))
         return _errno.errorcode.get(self.errno, str(self.errno))
 
     @property
@@ -192,7 +198,14 @@ class SafeSocketError(OSError):
 _FACTS = tuple(name for name in SafeSocketError.__annotations__ if not name.startswith("_"))
 
 
-_EAI_NAMES = {value: name for name, value in vars(_socket).items() if name.startswith("EAI_")}
+_EAI_CODES = {value: name for name, value in vars(_socket).items() if name.startswith("EAI_")}
+
+_HOST_CODES = {1: "HOST_NOT_FOUND", 2: "TRY_AGAIN", 3: "NO_RECOVERY", 4: "NO_DATA"}  # netdb.h
+#: builtin class -> the names of its numbers, which are no errnos
+_CODES: tuple[tuple[type[OSError], dict[int, str]], ...] = (
+    (gaierror, _EAI_CODES),
+    (herror, _HOST_CODES),
+)
 
 
 def _plain(value: Any) -> Any:
@@ -369,7 +382,7 @@ class SocketOperationError(SafeSocketError):
 # --- How a leaf takes on more ---------------------------------------------------------------
 
 
-@cache  # classes hash by identity: mypy looks at the hash of their instances
+@cache
 def combined(leaf: type[SafeSocketError], *others: type[OSError]) -> type[SafeSocketError]:
     """Return *leaf*, or a class of its name and module that is each of *others* as well.
 
@@ -378,11 +391,15 @@ def combined(leaf: type[SafeSocketError], *others: type[OSError]) -> type[SafeSo
     gives a builtin class (ENOTDIR) is that class, whatever its leaf.
     """
     missing = tuple(other for other in others if not issubclass(leaf, other))
-    if not missing:
-        return leaf
+    return _made(leaf, *missing) if missing else leaf  # type: ignore[arg-type]
+
+
+@cache
+def _made(*parts: type[OSError]) -> type[SafeSocketError]:
+    leaf = parts[0]
     body = {"__module__": leaf.__module__, "__doc__": leaf.__doc__}
-    made: type[SafeSocketError] = type(leaf.__name__, (leaf, *missing), body)
-    _PARTS[made] = (leaf, *missing)
+    made: type[SafeSocketError] = type(leaf.__name__, parts, body)
+    _PARTS[made] = parts
     return made
 
 
@@ -390,7 +407,7 @@ _PARTS: dict[type, tuple[Any, ...]] = {}
 
 
 def _rebuilt(parts: tuple[Any, ...], args: tuple[Any, ...]) -> SafeSocketError:
-    return combined(*parts)(*args)
+    return _made(*parts)(*args)
 
 
 def __getattr__(name: str) -> Any:
