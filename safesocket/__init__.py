@@ -25,7 +25,8 @@ The map of the house; imports run downwards only:
     _failing          from a failure to what the program sees: the only place that raises
     _translate        (operation, OSError, route) -> documented error: one table, pure
     _hints            what to look at next
-    errors, _tlserrors    the exception tree (public), and what of it needs ssl
+    _tlserrors        the errors that need ssl
+    errors            the exception tree (public)
     _wording          the one sentence of an error
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered
@@ -40,7 +41,9 @@ from __future__ import annotations
 import socket as _stdlib
 
 from . import _connect, errors
+from ._failing import retell as _retell
 from ._namespace import fill as _fill
+from ._namespace import rehomed as _rehomed
 from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
     getaddrinfo,
     gethostbyaddr,
@@ -86,7 +89,37 @@ def create_connection(
     return made  # type: ignore[no-any-return]
 
 
+def create_server(
+    address: Any,
+    *,
+    family: int = _stdlib.AF_INET,
+    backlog: int | None = None,
+    reuse_port: bool = False,
+    dualstack_ipv6: bool = False,
+) -> socket:
+    """Return a TCP socket that is bound to *address*, a host and a port, and listens.
+
+    Raises:
+        AddressInUseError, BindDeniedError, AddressNotAvailableError: as :meth:`socket.bind`.
+        BindError: any other failure to bind.
+        ValueError: this system has not what was asked for.
+    Source: Python ``socket.create_server``, whose code this is.
+    """
+    try:
+        made: Any = _create_server(
+            address,
+            family=family,
+            backlog=backlog,
+            reuse_port=reuse_port,
+            dualstack_ipv6=dualstack_ipv6,
+        )
+    except OSError as exc:
+        _retell(exc, "bind", address)
+    return made  # type: ignore[no-any-return]
+
+
 _fill(globals())
+_create_server: Any = _rehomed(_stdlib.create_server, globals())  # type: ignore[arg-type]
 
 __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     *_stdlib.__all__,

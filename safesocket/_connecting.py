@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import _socket
 import errno
+import sys
 from time import sleep
 
 from . import _system
 from ._failing import fail
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
-from ._scope import talks_to_others
+from ._scope import WRITE, talks_to_others
 from ._system import now
 from ._timeouts import Limit
 from ._timeouts import limit as limit_of
-from ._wait import backoff
+from ._wait import backoff, ready_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
-_UNDER_WAY = (errno.EALREADY, errno.EINPROGRESS)  # begun by the program in non-blocking mode
-_SHORTEST = 0.001  # seconds; settimeout(0) would mean non-blocking
-_LONGEST = 1e9  # seconds; settimeout() overflows at 9.2e9
+_INTERNET = (_socket.AF_INET, _socket.AF_INET6)
+#: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
+_UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
 
 
 def connect(self: Socket, address: Any, /) -> None:
@@ -79,8 +80,8 @@ def connect_ex(self: Socket, address: Any, /) -> int:
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
     except OSError as exc:
-        if exc.errno is None and not isinstance(exc, TimeoutError):
-            raise  # no system call failed: a path that is too long
+        if exc.errno is None and not isinstance(exc, TimeoutError):  # a path that is too long
+            fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
         return exc.errno or errno.ETIMEDOUT
     _remember(self, address)
     return 0
@@ -104,15 +105,69 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
     """Connect in at most the seconds of *limit*; the mode is blocking before and after."""
-    seconds = min(max(limit.seconds or 0, _SHORTEST), _LONGEST)
-    end = now() + seconds
+    end = now() + (limit.seconds or 0)
+    _system.settimeout(sock, 0)
     try:
-        _system.settimeout(sock, seconds)
-        _system.connect(sock, address)
-    except BlockingIOError as exc:
-        _try_again(_retryable(exc, sock), end, sock, address)
+        number = _begin(sock, address)
+        if number:
+            number = _wait_for_outcome(number, end, sock, address)
     finally:
         _system.settimeout(sock, None)
+    if number:
+        raise _system.os_error(number)
+
+
+def _connect_as_set_up(sock: Socket, address: Any) -> None:
+    """Connect with the timeout that the program gave; a full AF_UNIX backlog has it, too."""
+    end = now() + (_system.gettimeout(sock) or 0)
+    try:
+        _system.connect(sock, address)
+        return
+    except BlockingIOError as exc:
+        if not (_system.gettimeout(sock) and _system.family(sock) == _UNIX):
+            raise
+        number = exc.errno or 0
+    number = _wait_for_outcome(number, end, sock, address)
+    if number:
+        raise _system.os_error(number)
+
+
+def _begin(sock: Socket, address: Any) -> int:
+    try:
+        return _system.connect_ex(sock, address)
+    except (TypeError, ValueError, OverflowError):  # the text names the function that was called
+        _system.connect(sock, address)
+        raise
+
+
+def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> int:
+    """Return the errno of connecting after a first step that returned *number*, 0 for success."""
+    for pause in backoff():
+        remaining = max(end - now(), 0)
+        if number in _UNDER_WAY:
+            if not ready_before(end, sock, WRITE):
+                break
+            number = _outcome(sock, address)
+        elif number == errno.EAGAIN and _system.family(sock) == _UNIX and remaining:
+            sleep(min(pause, remaining))  # the backlog is full, and nothing tells when it is not
+            number = _system.connect_ex(sock, address)
+        else:
+            break
+    if number in _UNDER_WAY or number == errno.EAGAIN:
+        raise TimeoutError("timed out")
+    return number
+
+
+def _outcome(sock: Socket, address: Any) -> int:
+    """Return what became of a connection that was under way.
+
+    On Linux by asking connect() again: it tells, and leaves the socket as a blocking connect
+    does. SO_ERROR tells, too, but afterwards the next connect() of the program would be
+    answered for this one (ECONNABORTED after a refusal).
+    """
+    if sys.platform == "linux" and _system.family(sock) in _INTERNET and is_numeric(address):
+        return _system.connect_ex(sock, address)
+    return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 
 
 def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:

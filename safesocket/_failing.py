@@ -28,9 +28,11 @@ def must_wait(
     sock: Socket, exc: OSError, operation: str, target: Any = None, bytes_sent: int | None = None
 ) -> None:
     """Return if the plain stdlib would sleep now; raise what the program has to see if not."""
-    if isinstance(exc, BlockingIOError) and _system.gettimeout(sock) is None:
-        return
-    fail(sock, exc, operation, target=target, bytes_sent=bytes_sent)
+    try:
+        if not (isinstance(exc, BlockingIOError) and _system.gettimeout(sock) is None):
+            fail(sock, exc, operation, target=target, bytes_sent=bytes_sent)
+    finally:
+        del exc  # its traceback holds this frame
 
 
 def fail(
@@ -49,7 +51,10 @@ def fail(
     """
     own = _system.gettimeout(sock)
     if own == 0 or isinstance(exc, _UNTOUCHED):
-        raise exc
+        try:
+            raise exc
+        finally:
+            del exc  # its traceback holds this frame
     if own is None:
         elapsed = elapsed or 0.0  # the first try does not wait
     elif isinstance(exc, TimeoutError) and exc.errno is None:
@@ -98,3 +103,13 @@ def plain_lookup(operation: str, asked: Any, call: Callable[..., T], *args: Any)
         throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed))
     finally:
         del asked, args  # see getnameinfo
+
+
+def retell(exc: OSError, operation: str, asked: Any) -> NoReturn:
+    """Raise what *exc*, made by the stdlib's own code of an error of ours, is to the program."""
+    try:
+        if isinstance(exc, _UNTOUCHED):
+            raise exc
+        throw(exc, translate(exc, operation, Route(asked=asked)))
+    finally:
+        del exc  # its traceback holds this frame

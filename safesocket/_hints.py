@@ -119,8 +119,7 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
 
 _ON_UNIX: dict[type[e.SafeSocketError], str] = {
     e.ConnectRefusedError: (
-        "the socket file is there and no program listens on it: the server has died or was "
-        "restarted"
+        "no program listens on that socket: its server has died or was restarted"
     ),
     e.ConnectTimeoutError: (
         "the server is there and accepts no one, its backlog is full: it is stuck or overloaded"
@@ -128,6 +127,7 @@ _ON_UNIX: dict[type[e.SafeSocketError], str] = {
     e.ConnectDeniedError: (
         "this process may not write to that socket file: check its owner and mode"
     ),
+    e.OperationDeniedError: "this process may not write to that socket file: check owner and mode",
     e.AddressInUseError: (
         "the path exists already: another server uses it, or an earlier one left it behind; "
         "remove it if nobody listens there"
@@ -148,15 +148,23 @@ _BY_THE_KERNEL: dict[type[e.SafeSocketError], str] = {
     ),
 }
 
-#: getaddrinfo(3): the question was wrong, not the name.
-_BAD_QUESTIONS = {
-    getattr(_socket, name, None)
-    for name in ("EAI_SERVICE", "EAI_FAMILY", "EAI_SOCKTYPE", "EAI_BADFLAGS")
-}
 _BAD_QUESTION = (
-    "the look-up cannot be answered as it was asked: check the port or service name, the "
-    "family, type and flags"
+    "the look-up cannot be answered as it was asked: check the port or service name, the family, "
+    "type and flags"
 )
+
+#: code of a look-up's error -> what else it can mean: getaddrinfo(3), gethostbyname(3)
+_LOOKUPS: dict[str, str] = {
+    "EAI_ADDRFAMILY": "the host has no address of the family asked for",
+    "EAI_BADFLAGS": _BAD_QUESTION,
+    "EAI_FAMILY": _BAD_QUESTION,
+    "EAI_MEMORY": "the system has run out of memory for the look-up",
+    "EAI_OVERFLOW": "the answer is longer than there is room for",
+    "EAI_SERVICE": _BAD_QUESTION,
+    "EAI_SOCKTYPE": _BAD_QUESTION,
+    "NO_RECOVERY": "the name service failed; check the name servers of this machine",
+    "TRY_AGAIN": "the name service could not answer; try again",
+}
 
 _DEAD_STREAM = (
     "this stream timed out before, and what it had half read then is lost: open a new connection"
@@ -174,10 +182,14 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
     """Return the hint for *error*, which is a *leaf* and happened on *route*."""
     if error.operation == "read":
         return _DEAD_STREAM
+    if error.operation == "bind" and leaf is e.SocketPathError:
+        return "there is no such directory for the socket file"
     if leaf is e.SocketOperationError and error.errno is None:
         return None  # the text says it all
-    if leaf is e.ResolverError and error.errno in _BAD_QUESTIONS:
-        return _BAD_QUESTION
+    if issubclass(leaf, e.ResolveError) and error.code in _LOOKUPS:
+        return _LOOKUPS[error.code]
+    if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
+        return _HINTS[e.ReverseLookupError]
     for applies, table in (
         (error.timeout_source == "kernel", _BY_THE_KERNEL),
         (route.family == _UNIX, _ON_UNIX),

@@ -168,20 +168,29 @@ def settimeout(self: Socket, value: float | None, /) -> None:
     Raises:
         ValueError: the value is negative.
         TypeError: the value is not a number.
+        SocketClosedError: the socket is closed.
     Source: Python ``socket.settimeout``.
     """
     if value == FOREVER:
         value = None
-    _system.settimeout(self, value)
+    try:
+        _system.settimeout(self, value)
+    except OSError as exc:
+        fail(self, exc, "settimeout")
     _mark_forever(self, value is None)
 
 
 def setblocking(self: Socket, flag: bool, /) -> None:
     """Set blocking mode, which is ``settimeout(None)``, or non-blocking mode, ``settimeout(0)``.
 
+    Raises:
+        SocketClosedError: the socket is closed.
     Source: Python ``socket.setblocking``.
     """
-    _system.setblocking(self, flag)
+    try:
+        _system.setblocking(self, flag)
+    except OSError as exc:
+        fail(self, exc, "setblocking")
     _mark_forever(self, _system.gettimeout(self) is None)
 
 

@@ -54,11 +54,13 @@ Script: TypeAlias = Callable[[Socket], Steps]
 
 
 def receive(conn: Socket, limit: int = CHUNK) -> Generator[Wait, None, bytes]:
+    """Wait for data; return at most *limit* bytes of it, none at the end."""
     yield READABLE
     return conn.recv(limit)
 
 
 def send(conn: Socket, data: bytes) -> Steps:
+    """Send all of *data*, waiting where the client does not read."""
     left = memoryview(data)
     while left:
         yield WRITABLE
@@ -75,6 +77,7 @@ def on_its_way(conn: Socket) -> bool:
 
 @contextmanager
 def serve(script: Script, family: int, *, receive_buffer: int = 0) -> Iterator[Address]:
+    """Run *script* for each client, in a thread, to the end of the block; yield the address."""
     with bound(family) as (listener, address):
         if receive_buffer:
             listener.setsockopt(SOL_SOCKET, SO_RCVBUF, receive_buffer)
@@ -165,6 +168,7 @@ class _Loop:
 
 @contextmanager
 def bound(family: int, kind: int = SOCK_STREAM) -> Iterator[tuple[Socket, Address]]:
+    """Yield a socket that is bound to an address of its own on loopback, and the address."""
     if family not in (AF_INET, AF_INET6, AF_UNIX):
         raise ValueError(f"family must be AF_INET, AF_INET6 or AF_UNIX, not {family!r}")
     with closing(Socket(family, kind)) as sock:

@@ -125,6 +125,15 @@ else:
         sendmsg = _sendmsg
 
 
+def os_error(number: int) -> OSError:
+    """Return the exception for an errno, as C makes it."""
+    if sys.platform == "win32":
+        import ctypes
+
+        return OSError(None, ctypes.FormatError(number).strip(), None, number)
+    return OSError(number, os.strerror(number))
+
+
 if sys.platform == "win32":
 
     def waits_by_itself(sock: Any, option: int) -> bool:

@@ -95,10 +95,9 @@ _LEAVES: dict[tuple[str, int], type[e.SafeSocketError]] = {
     if hasattr(_errno, name)
 }
 
-#: What says nothing about the name that was looked up: getaddrinfo(3).
-_RESOLVER_TROUBLE = {
-    getattr(stdlib, f"EAI_{name}", None)
-    for name in "AGAIN BADFLAGS FAIL FAMILY MEMORY SERVICE SOCKTYPE SYSTEM".split()
+#: What says that the name is not there; all else is the resolver's trouble: getaddrinfo(3).
+_NO_SUCH_NAME = {
+    getattr(stdlib, f"EAI_{name}", None) for name in ("NONAME", "NODATA", "ADDRFAMILY")
 }
 
 _KERNEL = Limit(None, "", "kernel")
@@ -121,7 +120,7 @@ def leaf_of(exc: OSError, operation: str) -> type[e.SafeSocketError]:
     if isinstance(exc, herror):
         return e.ReverseLookupError
     if isinstance(exc, gaierror):
-        return e.ResolverError if exc.errno in _RESOLVER_TROUBLE else e.HostNotFoundError
+        return e.HostNotFoundError if exc.errno in _NO_SUCH_NAME else e.ResolverError
     phase = PHASES.get(operation, _ANY)
     if exc.errno is None:
         timed_out = isinstance(exc, TimeoutError)

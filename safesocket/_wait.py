@@ -7,6 +7,7 @@ sleep in the stdlib too comes here.
 from __future__ import annotations
 
 import _socket
+from time import sleep
 
 from . import _system
 from ._failing import fail, plainly
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
+_REST = 0.001  # seconds; short beside any limit, long beside a system call
 _EVENTS = {READ: _system.READABLE, WRITE: _system.WRITABLE}
 #: the socket option by which a program limits its waits itself
 _OPTIONS = {READ: _socket.SO_RCVTIMEO, WRITE: _socket.SO_SNDTIMEO}
@@ -97,18 +99,28 @@ def ready_before(end: float, sock: Socket, phase: str) -> bool:
     return True
 
 
+def rest_before(end: float) -> bool:
+    """Sleep a little where poll is of no use; tell whether it is before *end* still."""
+    remaining = end - _system.now()
+    if remaining > 0:
+        sleep(min(remaining, _REST))
+    return remaining > 0
+
+
 def wait_to_read(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make *call* once there is something to read; its flags are the last of *args*."""
     limit = own_limit(sock, READ)
     if limit is None or limit.seconds is None:
         return plainly(sock, operation, call, *args)
     started = _system.now()
+    end = started + limit.seconds
     *most, flags = args
-    while ready_before(started + limit.seconds, sock, READ):
+    while ready_before(end, sock, READ):
         try:
             return call(sock, *most, flags | _system.DONTWAIT)
         except BlockingIOError:  # somebody else was faster, or the checksum was wrong; select(2)
-            continue
+            if not rest_before(end):
+                break
         except OSError as exc:
             fail(sock, exc, operation, elapsed=_system.now() - started)
     timed_out = TimeoutError("timed out")
@@ -153,17 +165,29 @@ class Patience:
         if not ready_before(self.end(), self._sock, self._phase):
             self.give_up(TimeoutError("timed out"), bytes_sent)
 
+    def stumbled(self, bytes_sent: int | None = None) -> None:
+        """Rest after a socket that was ready would have slept; raise the timeout at the limit.
+
+        Another thread took the room; or an AF_UNIX datagram socket is ready although the queue
+        of the one that it sends to is full: unix(7).
+        """
+        if not rest_before(self.end()):
+            self.give_up(TimeoutError("timed out"), bytes_sent)
+
     def give_up(self, exc: OSError, bytes_sent: int | None = None) -> NoReturn:
         """Raise what *exc* is to the program."""
-        fail(
-            self._sock,
-            exc,
-            self._operation,
-            target=self._target,
-            elapsed=_system.now() - self._started,
-            limit=self._limit,
-            bytes_sent=bytes_sent,
-        )
+        try:
+            fail(
+                self._sock,
+                exc,
+                self._operation,
+                target=self._target,
+                elapsed=_system.now() - self._started,
+                limit=self._limit,
+                bytes_sent=bytes_sent,
+            )
+        finally:
+            del exc  # its traceback holds this frame
 
 
 def backoff() -> Iterator[float]:

@@ -87,7 +87,7 @@ class _Filling:
         return int(got)
 
     def _read_again(self, views: list[Any], ancbufsize: int) -> int:
-        self._patience.pause()
+        self._patience.stumbled()
         return self._read(views, ancbufsize)
 
 

@@ -37,7 +37,15 @@ _PHRASES = {
 _LOCAL = frozenset({"bind", "listen", "accept", "getsockname"})
 
 #: Operations that fail at once: how long that took tells nothing.
-_WAITLESS = _LOCAL - {"accept"} | {"socket", "getsockopt", "setsockopt", "shutdown", "getpeername"}
+_WAITLESS = _LOCAL - {"accept"} | {
+    "socket",
+    "getsockopt",
+    "setsockopt",
+    "shutdown",
+    "getpeername",
+    "setblocking",
+    "settimeout",
+}
 
 _SOURCES = {
     "default": "default {field} timeout {seconds:g} s",
@@ -157,7 +165,6 @@ def clean(value: Any) -> str:
     text = value if isinstance(value, str) else str(value)
     if text.startswith("\0"):  # AF_UNIX, Linux: an abstract name; unix(7)
         text = "@" + text[1:]
-    cut = text[:_LONGEST_NAME]
-    if not cut.isprintable():
-        cut = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)[:_LONGEST_NAME]
-    return cut if len(text) <= _LONGEST_NAME and len(cut) < _LONGEST_NAME else cut + "…"
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: _LONGEST_NAME + 1])
+    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"

@@ -213,7 +213,8 @@ def _finish_patiently(
         patience.pause(bytes_sent=sent)
         try:
             sent += push(sent, flags | _DONTWAIT)
-        except BlockingIOError:  # another thread took the room
+        except BlockingIOError:
+            patience.stumbled(bytes_sent=sent)
             continue
         except OSError as exc:
             patience.give_up(exc, bytes_sent=sent)

@@ -16,6 +16,7 @@ reading or writing a :class:`TransferError`, and so on: see :func:`combined`.
 
 from __future__ import annotations
 
+import builtins
 import errno as _errno
 import socket as _socket
 from functools import cache
@@ -149,7 +150,11 @@ class SafeSocketError(OSError):
     def __reduce__(self) -> tuple[Any, ...]:
         reduced: Any = super().__reduce__()
         parts = _PARTS.get(type(self))
-        return reduced if parts is None else (_rebuilt, (parts, reduced[1]), *reduced[2:])
+        if parts is None:
+            return reduced  # type: ignore[no-any-return]
+        # By name: pickle protocols before 3 turn NotADirectoryError and its like into OSError.
+        names = tuple(part.__name__ for part in parts)
+        return _rebuilt, (names, reduced[1]), *reduced[2:]
 
     @property
     def code(self) -> str:
@@ -406,8 +411,13 @@ def _made(*parts: type[OSError]) -> type[SafeSocketError]:
 _PARTS: dict[type, tuple[Any, ...]] = {}
 
 
-def _rebuilt(parts: tuple[Any, ...], args: tuple[Any, ...]) -> SafeSocketError:
-    return _made(*parts)(*args)
+def _rebuilt(parts: tuple[str, ...], args: tuple[Any, ...]) -> SafeSocketError:
+    return _made(*map(_class_called, parts))(*args)
+
+
+def _class_called(name: str) -> type[OSError]:
+    found: type[OSError] = globals().get(name) or getattr(builtins, name)
+    return found
 
 
 def __getattr__(name: str) -> Any:
