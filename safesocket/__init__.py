@@ -44,6 +44,7 @@ from . import _connect, errors
 from ._failing import retell as _retell
 from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
+from ._operations import duplicate as dup  # noqa: F401 (in the stdlib's __all__)
 from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
     getaddrinfo,
     gethostbyaddr,
@@ -118,7 +119,27 @@ def create_server(
     return made  # type: ignore[no-any-return]
 
 
+def socketpair(
+    family: int | None = None,
+    type: int = _stdlib.SOCK_STREAM,  # noqa: A002 (the stdlib's name)
+    proto: int = 0,
+) -> tuple[socket, socket]:
+    """Return a pair of connected sockets; no limits apply: the program talks to itself.
+
+    Raises:
+        ResourceError: no descriptors are free.
+        SocketOperationError: the system has no such pairs.
+    Source: socketpair(2); Python ``socket.socketpair``, whose code this is.
+    """
+    try:
+        pair: Any = _socketpair(family, type, proto)
+    except OSError as exc:
+        _retell(exc, "socketpair", None)
+    return pair  # type: ignore[no-any-return]
+
+
 _fill(globals())
+_socketpair: Any = _rehomed(_stdlib.socketpair, globals())  # type: ignore[arg-type]
 _create_server: Any = _rehomed(_stdlib.create_server, globals())  # type: ignore[arg-type]
 
 __all__ = [  # noqa: PLE0604 (the stdlib's are strings)

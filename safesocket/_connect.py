@@ -11,12 +11,13 @@ import _socket
 import socket as stdlib
 
 from ._failing import throw
+from ._roles import CONNECTED
 from ._route import Route
 from ._system import gettimeout, now
 from ._system import settimeout as set_mode
 from ._timeouts import FOREVER, Limit, limit
 from ._translate import leaf_of, tell, translate
-from .errors import Attempt, SafeSocketError
+from .errors import Attempt, ConnectError, SafeSocketError, combined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ def create_connection(
     host, port = address
     attempts: list[Attempt] = []
     found = look_up(host, port, 0, stdlib.SOCK_STREAM)
-    for index, entry in enumerate(found):
-        sock = _attempt(make, entry, budget, source_address, len(found) - index, attempts)
-        if sock is not None:
-            return sock
-        _tell(attempts[-1].error, address, attempts[-1].address, attempts[-1].elapsed, budget)
     try:
+        for index, entry in enumerate(found):
+            sock = _attempt(make, entry, budget, source_address, len(found) - index, attempts)
+            if sock is not None:
+                return sock
+            _tell_last(attempts, budget, address)
         raise_for(attempts, budget, address, all_errors)
     finally:
         attempts.clear()  # the errors' tracebacks hold this frame
@@ -135,16 +136,35 @@ def raise_for(
         errors.clear()
 
 
+def _tell_last(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) -> None:
+    """Tell the last of *attempts* as a failure to connect to what was asked for."""
+    last = attempts[-1]
+    if isinstance(last.error, SafeSocketError):
+        last.error = _as_connect_error(last.error)
+        _tell(last.error, address, last.address, last.elapsed, budget)
+
+
 def _telling(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) -> OSError:
     """Return the last error, told as the failure of the whole call."""
     error = attempts[-1].error
-    tried = [Attempt(a.address, _quoted(a.error), a.elapsed) for a in attempts]
-    _tell(error, address, attempts[-1].address, budget.elapsed(), budget, tried)
+    if isinstance(error, SafeSocketError):  # not BlockingIOError
+        tried = [Attempt(a.address, _quoted(a.error), a.elapsed) for a in attempts]
+        _tell(error, address, attempts[-1].address, budget.elapsed(), budget, tried)
     return error
 
 
+def _as_connect_error(error: SafeSocketError) -> SafeSocketError:
+    """Return *error*, or one like it that is a ConnectError: no descriptor, no source address."""
+    kind: type[SafeSocketError] = combined(type(error), ConnectError)  # type: ignore[arg-type]
+    if kind is type(error):
+        return error
+    alike = kind(*error.args)
+    alike.__dict__.update(error.__dict__)
+    return alike.with_traceback(error.__traceback__)
+
+
 def _tell(
-    error: OSError,
+    error: SafeSocketError,
     asked: tuple[Any, Any],
     address: Any,
     elapsed: float,
@@ -152,10 +172,11 @@ def _tell(
     tried: Sequence[Attempt] = (),
 ) -> None:
     """Tell *error* as a failure to connect to what was *asked*, at *address*."""
-    if not isinstance(error, SafeSocketError):  # BlockingIOError, or not one of our sockets'
+    if error.operation != "connect":  # it says what failed: bind to the source address, socket
+        error.attempts = tried
         return
     family = _socket.AF_INET6 if len(address) > 2 else _socket.AF_INET
-    route = Route(family, _socket.SOCK_STREAM, asked, address, error.local)
+    route = Route(family, _socket.SOCK_STREAM, asked, address, error.local, CONNECTED)
     tell(error, leaf_of(error, "connect"), route, elapsed, budget.limit, tried)
 
 

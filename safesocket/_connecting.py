@@ -177,17 +177,6 @@ def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
     return number
 
 
-def _connect_as_set_up(sock: Socket, address: Any) -> None:
-    """Connect with the timeout that the program gave; a full AF_UNIX backlog has it, too."""
-    end = now() + (_system.gettimeout(sock) or 0)
-    try:
-        _system.connect(sock, address)
-    except BlockingIOError as exc:
-        if not _system.gettimeout(sock):
-            raise
-        _try_again(_retryable(exc, sock), end, sock, address)
-
-
 def _retryable(exc: BlockingIOError, sock: Socket) -> int:
     """Return the errno of *exc* if another try may succeed; raise it if not."""
     if exc.errno in _UNDER_WAY and _system.gettimeout(sock):

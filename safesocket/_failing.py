@@ -93,7 +93,7 @@ def plainly(
         fail(sock, exc, operation, target=target, elapsed=_system.now() - started)
 
 
-def plain_lookup(operation: str, asked: Any, call: Callable[..., T], *args: Any) -> T:
+def plain_call(operation: str, asked: Any, call: Callable[..., T], *args: Any) -> T:
     """Make a look-up of the stdlib's; translate what it raises."""
     started = _system.now()
     try:

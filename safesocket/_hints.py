@@ -10,9 +10,12 @@ from __future__ import annotations
 import _socket
 
 from . import errors as e
+from ._roles import FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._route import Route
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
@@ -56,8 +59,7 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
     ),
     e.ReadTimeoutError: ("nothing came from the other side: it is silent, stuck or gone"),
     e.WriteTimeoutError: (
-        "the other side takes no more data: its program does not read, or the path is down; "
-        "bytes_sent says how much the kernel had taken"
+        "the other side takes no more data: its program does not read, or the path is down"
     ),
     e.AcceptTimeoutError: (
         "no client came in time; a server that waits as long as it takes sets no timeout"
@@ -117,17 +119,25 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
     e.SocketOperationError: ("the errno's meaning for this operation is in its manual page"),
 }
 
-_ON_UNIX: dict[type[e.SafeSocketError], str] = {
-    e.ConnectRefusedError: (
-        "no program listens on that socket: its server has died or was restarted"
-    ),
+_ON_ABSTRACT: dict[type[e.SafeSocketError], str] = {
+    e.ConnectRefusedError: "no program listens under that name: check it, and that the server runs",
     e.ConnectTimeoutError: (
         "the server is there and accepts no one, its backlog is full: it is stuck or overloaded"
     ),
+    e.AddressInUseError: "another program uses that name",
+}
+
+_ON_PATHS: dict[type[e.SafeSocketError], str] = {
+    e.ConnectRefusedError: (
+        "no program listens on that socket file: its server has died or was restarted"
+    ),
+    e.ConnectTimeoutError: _ON_ABSTRACT[e.ConnectTimeoutError],
     e.ConnectDeniedError: (
         "this process may not write to that socket file: check its owner and mode"
     ),
-    e.OperationDeniedError: "this process may not write to that socket file: check owner and mode",
+    e.OperationDeniedError: (
+        "this process may not write to that socket file: check its owner and mode"
+    ),
     e.AddressInUseError: (
         "the path exists already: another server uses it, or an earlier one left it behind; "
         "remove it if nobody listens there"
@@ -146,6 +156,14 @@ _BY_THE_KERNEL: dict[type[e.SafeSocketError], str] = {
         "the kernel sent its attempts and nothing came back: the host is down, the address is"
         " wrong, or a firewall drops the packets"
     ),
+}
+
+_BEFORE_CONNECTING: dict[type[e.SafeSocketError], str] = {
+    e.PeerClosedError: "the socket has no peer: connect() was not called, or has failed",
+}
+
+_FOR_A_BIND: dict[type[e.SafeSocketError], str] = {
+    e.SocketPathError: "there is no such directory for the socket file",
 }
 
 _BAD_QUESTION = (
@@ -170,40 +188,60 @@ _DEAD_STREAM = (
     "this stream timed out before, and what it had half read then is lost: open a new connection"
 )
 
-#: timeout_source -> how to wait longer; the others: set_timeouts
+#: timeout_source -> how to wait longer
 _LONGER = {
+    "default": "set_timeouts(sock, {field}=seconds) raises it for this socket",
+    "environment": "raise SAFESOCKET_{variable}",
+    "configure": "raise it with safesocket.configure({field}=seconds)",
+    "timeouts": "raise it with safesocket.timeouts({field}=seconds)",
+    "set_timeouts": "raise it with safesocket.set_timeouts(sock, {field}=seconds)",
     "settimeout": "raise it with settimeout()",
     "create_connection": "raise it with create_connection(timeout=)",
-    "kernel": "",
 }
+_CONNECTS_LONGER = "safesocket.timeouts(connect=seconds) raises it for a block"
 
 
 def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str | None:
     """Return the hint for *error*, which is a *leaf* and happened on *route*."""
-    if error.operation == "read":
-        return _DEAD_STREAM
-    if error.operation == "bind" and leaf is e.SocketPathError:
-        return "there is no such directory for the socket file"
     if leaf is e.SocketOperationError and error.errno is None:
-        return None  # the text says it all
-    if issubclass(leaf, e.ResolveError) and error.code in _LOOKUPS:
-        return _LOOKUPS[error.code]
+        return _DEAD_STREAM if error.operation == "read" else None  # the text says it all
+    if issubclass(leaf, e.ResolveError):
+        return _of_a_lookup(error, leaf)
+    text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
+    if error.bytes_sent is not None and leaf is e.WriteTimeoutError:
+        text += "; bytes_sent says how much the kernel had taken"
+    return text + _how_to_wait_longer(error)
+
+
+def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError]) -> str:
     if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
         return _HINTS[e.ReverseLookupError]
-    for applies, table in (
-        (error.timeout_source == "kernel", _BY_THE_KERNEL),
-        (route.family == _UNIX, _ON_UNIX),
-        (route.kind == _socket.SOCK_DGRAM, _ON_DATAGRAMS),
-    ):
-        if applies and leaf in table:
-            return table[leaf] + _how_to_wait_longer(error)
-    return _HINTS[leaf] + _how_to_wait_longer(error)
+    return _LOOKUPS.get(error.code, _HINTS[leaf])
+
+
+def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.SafeSocketError], str]]:
+    """Yield what is special about *error*, the most special first."""
+    if error.timeout_source == "kernel":
+        yield _BY_THE_KERNEL
+    if error.operation == "bind":
+        yield _FOR_A_BIND
+    if route.role == FRESH and route.host is None:
+        yield _BEFORE_CONNECTING
+    if route.family == _UNIX:
+        yield _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS
+    if route.kind == _socket.SOCK_DGRAM:
+        yield _ON_DATAGRAMS
+
+
+def _is_abstract(name: object) -> bool:
+    """Tell whether an AF_UNIX *name* is none in the file system: Linux, unix(7)."""
+    return isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0")
 
 
 def _how_to_wait_longer(error: e.SafeSocketError) -> str:
-    if not isinstance(error, e.SocketTimeoutError):
+    source, field = error.timeout_source or "", error._field
+    if not isinstance(error, e.SocketTimeoutError) or source not in _LONGER:
         return ""
-    where = "timeouts(" if error._field == "connect" else "set_timeouts(sock, "
-    advice = f"raise it with safesocket.{where}{error._field}=seconds)"
-    how = _LONGER.get(error.timeout_source or "", advice)
-    return f"; if the limit is too short for this, {how}" if how else ""
+    how = _CONNECTS_LONGER if (source, field) == ("default", "connect") else _LONGER[source]
+    how = how.format(field=field, variable=field.upper())
+    return f"; if the limit is too short for this, {how}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket as stdlib
 
 from . import _system
-from ._failing import fail, plainly
+from ._failing import fail, plain_call, plainly
 from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED
 from ._route import carry_over, note, recall
 from ._timeouts import FOREVER
@@ -17,6 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any
+
+
+_dup = stdlib.dup
 
 
 def accept_as(kind: type[Socket], self: Socket) -> tuple[Socket, Any]:
@@ -42,11 +45,22 @@ def dup(self: Socket) -> Socket:
         SocketClosedError: the socket is closed.
     Source: dup(2); Python ``socket.dup``.
     """
-    fd = plainly(self, "dup", lambda sock: stdlib.dup(_system.fileno(sock)))
+    fd = duplicate(_system.fileno(self))
     sock = type(self)(_system.family(self), _system.kind(self), self.proto, fileno=fd)
     carry_over(self, sock)
     _system.settimeout(sock, _system.gettimeout(self))
     return sock
+
+
+def duplicate(fd: int, /) -> int:
+    """Return a duplicate of the descriptor *fd*; it is not inheritable.
+
+    Raises:
+        ResourceError: no descriptor is free.
+        SocketClosedError: *fd* is not open.
+    Source: dup(2); Python ``socket.dup``.
+    """
+    return plain_call("dup", None, _dup, fd)
 
 
 def adopt(sock: Socket) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket as stdlib
 
-from ._failing import plain_lookup
+from ._failing import plain_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def getaddrinfo(
         ResolverError: the look-up itself failed; try again later.
     Source: getaddrinfo(3); Python ``socket.getaddrinfo``.
     """
-    return plain_lookup(
+    return plain_call(
         "getaddrinfo", (host, port), _getaddrinfo, host, port, family, type, proto, flags
     )
 
@@ -48,7 +48,7 @@ def gethostbyname(hostname: Any, /) -> str:
         ResolverError: the look-up itself failed; try again later.
     Source: Python ``socket.gethostbyname``.
     """
-    return plain_lookup("gethostbyname", (hostname, None), _gethostbyname, hostname)
+    return plain_call("gethostbyname", (hostname, None), _gethostbyname, hostname)
 
 
 def gethostbyname_ex(hostname: Any, /) -> tuple[str, list[str], list[str]]:
@@ -59,7 +59,7 @@ def gethostbyname_ex(hostname: Any, /) -> tuple[str, list[str], list[str]]:
         ResolverError: the look-up itself failed; try again later.
     Source: Python ``socket.gethostbyname_ex``.
     """
-    return plain_lookup("gethostbyname_ex", (hostname, None), _gethostbyname_ex, hostname)
+    return plain_call("gethostbyname_ex", (hostname, None), _gethostbyname_ex, hostname)
 
 
 def gethostbyaddr(ip_address: Any, /) -> tuple[str, list[str], list[str]]:
@@ -71,7 +71,7 @@ def gethostbyaddr(ip_address: Any, /) -> tuple[str, list[str], list[str]]:
         ResolverError: the look-up itself failed; try again later.
     Source: gethostbyaddr(3); Python ``socket.gethostbyaddr``.
     """
-    return plain_lookup("gethostbyaddr", (ip_address, None), _gethostbyaddr, ip_address)
+    return plain_call("gethostbyaddr", (ip_address, None), _gethostbyaddr, ip_address)
 
 
 def getnameinfo(sockaddr: Any, flags: int, /) -> tuple[str, str]:
@@ -83,6 +83,6 @@ def getnameinfo(sockaddr: Any, flags: int, /) -> tuple[str, str]:
     Source: getnameinfo(3); Python ``socket.getnameinfo``.
     """
     try:
-        return plain_lookup("getnameinfo", sockaddr, _getnameinfo, sockaddr, flags)
+        return plain_call("getnameinfo", sockaddr, _getnameinfo, sockaddr, flags)
     finally:
         del sockaddr  # a failure's traceback keeps nothing of the caller's alive, as in C

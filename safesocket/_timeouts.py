@@ -173,9 +173,8 @@ def _parsed(variable: str, text: str) -> float | None:
 
 
 _process: dict[str, Limit] = {**limits_from("default", Timeouts(), {}), **_from_environment()}
-#: the limits of the innermost block with those around it, and the value outside of it
-_block: ContextVar[tuple[dict[str, Limit], Any]] = ContextVar("safesocket.timeouts")
-_OUTSIDE: tuple[dict[str, Limit], Any] = ({}, None)
+#: the blocks that this context is in, the innermost last
+_blocks: ContextVar[tuple[timeouts, ...]] = ContextVar("safesocket.timeouts", default=())
 
 
 def configure_limits(limits: dict[str, Limit]) -> None:
@@ -200,11 +199,10 @@ class timeouts:  # a context manager reads as a verb
     """
 
     def __init__(self, limits: Timeouts | None = None, /, **named: float | None) -> None:
-        self._limits = limits_from("timeouts", limits, named)
+        self.limits: Limits = limits_from("timeouts", limits, named)
 
     def __enter__(self) -> None:
-        outer = _block.get(_OUTSIDE)
-        _block.set(({**outer[0], **self._limits}, outer))
+        _blocks.set((*_blocks.get(), self))
 
     def __exit__(
         self,
@@ -212,15 +210,23 @@ class timeouts:  # a context manager reads as a verb
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # No token: one object may be in use in several threads at once.
-        _block.set(_block.get(_OUTSIDE)[1] or _OUTSIDE)
+        # No token: one object may be in use in several threads at once, and a generator may
+        # leave its block inside another, or in another context.
+        blocks = _blocks.get()
+        for index in reversed(range(len(blocks))):
+            if blocks[index] is self:
+                _blocks.set(blocks[:index] + blocks[index + 1 :])
+                break
 
 
 def limit(field: str, of_socket: Limits | None = None) -> Limit:
     """Return the limit called *field*: the socket's own, the block's, or the process's."""
     if of_socket is not None and field in of_socket:
         return of_socket[field]
-    return _block.get(_OUTSIDE)[0].get(field) or _process[field]
+    for block in reversed(_blocks.get()):
+        if field in block.limits:
+            return block.limits[field]
+    return _process[field]
 
 
 def in_force(of_socket: Limits | None = None) -> Timeouts:

@@ -62,19 +62,16 @@ def _field(sock: Socket, phase: str, known: Note) -> str | None:
 
 def _field_by_sort(sock: Socket, phase: str, role: str) -> str | None:
     family = _system.family(sock)
-    named = family == _UNIX and (role == FRESH or is_named(sock))
+    named = family == _UNIX and not _talks_to_itself(sock)
     return governs(phase, role, family, _system.kind(sock), named)
 
 
-def is_named(sock: Socket) -> bool:
-    """Tell whether *sock* has a name or talks to one: an AF_UNIX pair has none."""
-    for name in (_system.getsockname, _system.getpeername):
-        try:
-            if name(sock):
-                return True
-        except OSError:  # closed, or not connected
-            continue
-    return False
+def _talks_to_itself(sock: Socket) -> bool:
+    """Tell whether *sock* is connected and has no name at either end: an AF_UNIX pair."""
+    try:
+        return not (_system.getpeername(sock) or _system.getsockname(sock))
+    except OSError:  # closed, or not connected
+        return False
 
 
 def own_limit(sock: Socket, phase: str) -> Limit | None:

@@ -396,7 +396,9 @@ def combined(leaf: type[SafeSocketError], *others: type[OSError]) -> type[SafeSo
     gives a builtin class (ENOTDIR) is that class, whatever its leaf.
     """
     missing = tuple(other for other in others if not issubclass(leaf, other))
-    return _made(leaf, *missing) if missing else leaf  # type: ignore[arg-type]
+    if not missing:
+        return leaf
+    return _made(*_PARTS.get(leaf, (leaf,)), *missing)  # type: ignore[arg-type]
 
 
 @cache
@@ -412,7 +414,8 @@ _PARTS: dict[type, tuple[Any, ...]] = {}
 
 
 def _rebuilt(parts: tuple[str, ...], args: tuple[Any, ...]) -> SafeSocketError:
-    return _made(*map(_class_called, parts))(*args)
+    classes = [_class_called(name) for name in parts]
+    return _made(*classes)(*args)  # type: ignore[arg-type]
 
 
 def _class_called(name: str) -> type[OSError]:
