@@ -16,7 +16,7 @@ from ._route import Route
 from ._system import gettimeout, now
 from ._system import settimeout as set_mode
 from ._timeouts import FOREVER, Limit, limit
-from ._translate import leaf_of, tell, translate
+from ._translate import alike, leaf_of, tell, translate
 from .errors import Attempt, ConnectError, SafeSocketError, combined
 
 TYPE_CHECKING = False
@@ -148,7 +148,8 @@ def _telling(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) 
     """Return the last error, told as the failure of the whole call."""
     error = attempts[-1].error
     if isinstance(error, SafeSocketError):  # not BlockingIOError
-        tried = [Attempt(a.address, _quoted(a.error), a.elapsed) for a in attempts]
+        # Copies without tracebacks: those hold frames, and so the caller and this error.
+        tried = [Attempt(a.address, alike(a.error, type(a.error)), a.elapsed) for a in attempts]
         _tell(error, address, attempts[-1].address, budget.elapsed(), budget, tried)
     return error
 
@@ -158,9 +159,7 @@ def _as_connect_error(error: SafeSocketError) -> SafeSocketError:
     kind: type[SafeSocketError] = combined(type(error), ConnectError)  # type: ignore[arg-type]
     if kind is type(error):
         return error
-    alike = kind(*error.args)
-    alike.__dict__.update(error.__dict__)
-    return alike.with_traceback(error.__traceback__)
+    return alike(error, kind).with_traceback(error.__traceback__)
 
 
 def _tell(
@@ -178,10 +177,3 @@ def _tell(
     family = _socket.AF_INET6 if len(address) > 2 else _socket.AF_INET
     route = Route(family, _socket.SOCK_STREAM, asked, address, error.local, CONNECTED)
     tell(error, leaf_of(error, "connect"), route, elapsed, budget.limit, tried)
-
-
-def _quoted(error: OSError) -> OSError:
-    """Return a copy of *error* without the traceback, which holds frames, and so the caller."""
-    import copy
-
-    return copy.copy(error)

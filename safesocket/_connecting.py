@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+import socket as stdlib
 import sys
 from time import sleep
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
+_C_ONLY = ("", b"", "<broadcast>", b"<broadcast>")
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
@@ -49,16 +51,19 @@ def connect(self: Socket, address: Any, /) -> None:
     """
     started = now()
     limit = _limit(self, address)
+    found = address
     try:
         if limit is None:
             _connect_as_set_up(self, address)
         else:
-            _connect_within(limit, self, address)
+            found = looked_up(self, address)
+            _connect_within(limit, self, found)
     except OSError as exc:
         if isinstance(exc, BlockingIOError):  # under way, in non-blocking mode
-            _remember(self, address)
-        fail(self, exc, "connect", target=address, elapsed=now() - started, limit=limit)
-    _remember(self, address)
+            _remember(self, address, address)
+        took = now() - started
+        fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
+    _remember(self, address, found)
 
 
 def connect_ex(self: Socket, address: Any, /) -> int:
@@ -76,14 +81,15 @@ def connect_ex(self: Socket, address: Any, /) -> int:
     try:
         if limit is None:
             return _connect_ex_as_set_up(self, address)
-        _connect_within(limit, self, address)
+        found = looked_up(self, address)
+        _connect_within(limit, self, found)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
     except OSError as exc:
         if exc.errno is None and not isinstance(exc, TimeoutError):  # a path that is too long
             fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
         return exc.errno or errno.ETIMEDOUT
-    _remember(self, address)
+    _remember(self, address, found)
     return 0
 
 
@@ -101,6 +107,22 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
     if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return None
     return limit
+
+
+def looked_up(sock: Socket, address: Any) -> Any:
+    """Return *address* with its host name looked up, as C does it within connect.
+
+    So the address tried is known when it fails. What C treats in its own way, "" and
+    "<broadcast>", and whatever it will refuse, stays as it is.
+    """
+    family = _system.family(sock)
+    if family not in _INTERNET or is_numeric(address) or not isinstance(address, tuple):
+        return address
+    host, port, *rest = address if len(address) >= 2 else (None, None)
+    if host in _C_ONLY or not isinstance(host, (str, bytes)) or not isinstance(port, int):
+        return address
+    found = stdlib.getaddrinfo(host, None, family, _socket.SOCK_STREAM)
+    return (found[0][4][0], port, *rest)
 
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
@@ -165,7 +187,7 @@ def _outcome(sock: Socket, address: Any) -> int:
     does. SO_ERROR tells, too, but afterwards the next connect() of the program would be
     answered for this one (ECONNABORTED after a refusal).
     """
-    if sys.platform == "linux" and _system.family(sock) in _INTERNET and is_numeric(address):
+    if sys.platform == "linux" and _system.family(sock) in _INTERNET:
         return _system.connect_ex(sock, address)
     return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 
@@ -173,7 +195,7 @@ def _outcome(sock: Socket, address: Any) -> int:
 def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
     number = _system.connect_ex(sock, address)
     if number in (0, errno.EINPROGRESS):
-        _remember(sock, address)
+        _remember(sock, address, address)
     return number
 
 
@@ -203,14 +225,14 @@ def _try_again(number: int, end: float, sock: Socket, address: Any) -> None:
             number = _retryable(exc, sock)
 
 
-def _remember(sock: Socket, address: Any) -> None:
-    """Note whom *sock* talks to: after a reset nobody can ask."""
+def _remember(sock: Socket, address: Any, found: Any) -> None:
+    """Note whom *sock* talks to, asked for as *address*: after a reset nobody can ask."""
     if not talks_to_others(_system.family(sock), _system.kind(sock), bool(address)):
         return
     known = note(sock)
     known.role = CONNECTED
     known.asked = address
-    known.address = None if is_numeric(address) else _peer(sock)
+    known.address = found if is_numeric(found) else _peer(sock)
 
 
 def _peer(sock: Socket) -> Any:

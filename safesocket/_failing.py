@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Control flow that event loops live on, and what has been told already.
 _UNTOUCHED = (BlockingIOError, InterruptedError, SafeSocketError)
+#: where the classes of the stdlib's errors live; what a subclass of the program's raises is its own
+_STDLIB = ("builtins", "socket", "ssl")
 
 
 def must_wait(
@@ -41,6 +43,7 @@ def fail(
     operation: str,
     *,
     target: Any = None,
+    tried: Any = None,
     elapsed: float | None = None,
     limit: Limit | None = None,
     bytes_sent: int | None = None,
@@ -50,7 +53,7 @@ def fail(
     A socket in non-blocking mode gets *exc* itself: event loops compare texts and identities.
     """
     own = _system.gettimeout(sock)
-    if own == 0 or isinstance(exc, _UNTOUCHED):
+    if own == 0 or isinstance(exc, _UNTOUCHED) or type(exc).__module__ not in _STDLIB:
         try:
             raise exc
         finally:
@@ -60,7 +63,7 @@ def fail(
     elif isinstance(exc, TimeoutError) and exc.errno is None:
         limit = limit or Limit(own, "", "settimeout")
         elapsed = own if elapsed is None else elapsed
-    route = route_of(sock, target)
+    route = route_of(sock, target, tried)
     throw(
         exc, translate(exc, operation, route, elapsed=elapsed, limit=limit, bytes_sent=bytes_sent)
     )
@@ -77,6 +80,7 @@ def throw(exc: OSError, error: SafeSocketError) -> NoReturn:
     except SafeSocketError:
         if error.__context__ is exc:
             error.__context__ = exc.__context__
+            error.__suppress_context__ = exc.__suppress_context__
         raise
     finally:
         del error  # its traceback holds this frame

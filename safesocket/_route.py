@@ -125,12 +125,15 @@ def is_numeric(address: Any) -> bool:
     return isinstance(host, str) and (":" in host or host.replace(".", "").isdigit())
 
 
-def route_of(sock: Socket, target: Any = None) -> Route:
-    """Return the route of *sock*, or to *target* where the operation names one itself."""
+def route_of(sock: Socket, target: Any = None, tried: Any = None) -> Route:
+    """Return the route of *sock*, or to *target* where the operation names one itself.
+
+    *tried* is the address that a name in *target* stood for.
+    """
     known = recall(sock)
     role = known.role if known else FRESH
     asked = target if target is not None else known and known.asked
-    address = asked if is_numeric(asked) else None
+    address = asked if is_numeric(asked) else tried
     if target is None and address is None:
         address = (known and known.address) or _name(_getpeername, sock)
     return Route(_family(sock), _kind(sock), asked, address, _name(_getsockname, sock), role)

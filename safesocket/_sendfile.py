@@ -2,7 +2,8 @@
 
 os.sendfile on a blocking descriptor sleeps in the kernel until everything is sent, and no flag
 makes it return. So a blocking socket under a limit reads the file in blocks and sends those
-with bounded waits; every other socket gets os.sendfile, by the stdlib's own method.
+with bounded waits. A socket with a timeout of its own has a non-blocking descriptor and gets
+os.sendfile; one without any limit gets the stdlib's own method.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import sys
 from . import _system
 from ._failing import fail
 from ._scope import WRITE
-from ._wait import own_limit
-from ._writing import NOTHING_YET, finish
+from ._timeouts import Limit
+from ._wait import Patience, own_limit
+from ._writing import NOTHING_YET, finish_patiently, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any
 
-_BLOCK = 262_144  # bytes; measured: larger blocks are no faster on loopback
+_BLOCK = 262_144  # bytes; picked arbitrarily: many pages, few beside a socket's buffer
 
 
 def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None) -> int:
@@ -36,16 +38,32 @@ def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None)
         WriteTimeoutError: nothing more was taken in time; ``bytes_sent`` says how far it came.
         TransferError: any other failure of the connection.
         ValueError: the socket is non-blocking or no stream, or the file is in text mode.
-    Platform: regular files under a limit are read with pread(2), not sent with sendfile(2),
-        which cannot be limited.
+    Platform: with the limit of a blocking socket, files are read with pread(2) and not sent with
+        sendfile(2), which cannot be limited.
     Source: sendfile(2); Python ``socket.sendfile``.
     """
-    if _system.gettimeout(self) is None and own_limit(self, WRITE) is not None:
-        self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
-        blocks = _Blocks(self, file, offset, count)
-        if blocks.size > 0:
-            return _send_blocks(blocks, file)
-    return _send_as_stdlib(self, file, offset, count)
+    limit = _limit(self)
+    if limit is None:
+        return _send_as_stdlib(self, file, offset, count)
+    self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
+    part = _part(self, file, offset, count)
+    if isinstance(part, _Stream) and type(self).send is not send:
+        return _send_as_stdlib(self, file, offset, count)  # by the subclass's own send
+    patience = Patience(self, "sendfile", WRITE, limit)
+    try:
+        return finish_patiently(patience, part.push, part.size, NOTHING_YET, 0)
+    except EOFError:
+        return part.sent
+    finally:
+        if part.sent > 0 and hasattr(file, "seek"):
+            file.seek(offset + part.sent)
+
+
+def _limit(sock: Socket) -> Limit | None:
+    own = _system.gettimeout(sock)
+    if own is None:
+        return own_limit(sock, WRITE)
+    return Limit(own, "", "settimeout") if own else None
 
 
 def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> int:
@@ -56,44 +74,78 @@ def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> 
         fail(sock, exc, "sendfile", elapsed=_system.now() - started)
 
 
-def _send_blocks(blocks: _Blocks, file: Any) -> int:
+def _part(sock: Socket, file: Any, offset: int, count: int | None) -> _Regular | _Stream:
+    """Return what is to be sent of *file*."""
+    most = sys.maxsize if count is None else count
     try:
-        return finish(blocks.sock, "sendfile", blocks.push, blocks.size, NOTHING_YET, 0)
-    except EOFError:  # the file was cut while it was read
-        return blocks.sent
-    finally:
-        if blocks.sent > 0 and hasattr(file, "seek"):
-            file.seek(blocks.offset + blocks.sent)
+        fd = int(file.fileno())
+        there = os.fstat(fd).st_size
+    except (AttributeError, io.UnsupportedOperation, OSError):
+        if offset:
+            file.seek(offset)
+        return _Stream(sock, file, most)
+    return _Regular(sock, fd, offset, min(there - offset, most) if there else 0)
 
 
-class _Blocks:
-    """A regular file, from *offset* on, sent block by block; ``size`` 0 if it is none."""
+class _Regular:
+    """A part of a regular file."""
 
-    def __init__(self, sock: Socket, file: Any, offset: int, count: int | None) -> None:
-        self.sock = sock
-        self.offset = offset
+    def __init__(self, sock: Socket, fd: int, offset: int, size: int) -> None:
+        self.size = size
         self.sent = 0
-        self.size = 0
-        try:
-            self._fd = int(file.fileno())
-            there = os.fstat(self._fd).st_size - offset
-        except (AttributeError, io.UnsupportedOperation, OSError):
-            return  # no regular file
-        self.size = there if count is None else min(there, count)
+        self._sock = sock
+        self._fd = fd
+        self._offset = offset
+        self._zero_copy = _system.gettimeout(sock) is not None
 
     def push(self, offset: int, flags: int) -> int:
-        """Send from *offset* of the part to be sent on; return how much was taken."""
-        block = _read_at(self._fd, min(self.size - offset, _BLOCK), self.offset + offset)
-        if not block:
+        """Send from *offset* of the part on; return how much was taken."""
+        length = min(self.size - offset, _BLOCK)
+        sent = self._send(length, self._offset + offset, flags) if length > 0 else 0
+        if not sent:
+            raise EOFError  # or the file was cut meanwhile
+        self.sent += sent
+        return sent
+
+    def _send(self, length: int, offset: int, flags: int) -> int:
+        if sys.platform != "win32" and self._zero_copy:
+            try:
+                return os.sendfile(_system.fileno(self._sock), self._fd, offset, length)
+            except BlockingIOError:
+                raise
+            except OSError:
+                if self.sent:
+                    raise
+                self._zero_copy = False  # not every file can; sendfile(2)
+        block = _read_at(self._fd, length, offset)
+        return _system.send(self._sock, block, flags) if block else 0
+
+
+class _Stream:
+    """What can only be read on and on; at most *size* bytes of it."""
+
+    def __init__(self, sock: Socket, file: Any, size: int) -> None:
+        self.size = size
+        self.sent = 0
+        self._sock = sock
+        self._file = file
+        self._block = memoryview(b"")
+
+    def push(self, offset: int, flags: int) -> int:
+        """Send the next bytes, which are those from *offset* on; return how much was taken."""
+        if not self._block:
+            self._block = memoryview(self._file.read(min(self.size - offset, _BLOCK)))
+        if not self._block:
             raise EOFError
-        sent = _system.send(self.sock, block, flags)
+        sent = _system.send(self._sock, self._block, flags)
+        self._block = self._block[sent:]
         self.sent += sent
         return sent
 
 
 if sys.platform != "win32":
     _read_at = os.pread
-else:  # the stdlib reads with read() there, and never calls os.sendfile
+else:
 
     def _read_at(fd: int, length: int, offset: int, /) -> bytes:
         os.lseek(fd, offset, os.SEEK_SET)

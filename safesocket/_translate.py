@@ -20,9 +20,11 @@ from ._timeouts import Limit
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, Final
+    from typing import Any, Final, TypeVar
 
     from ._route import Route
+
+    T = TypeVar("T", bound=OSError)
 
 CONNECT: Final = "connect"
 ACCEPT: Final = "accept"
@@ -191,7 +193,14 @@ def _builtin(exc: OSError) -> tuple[type[OSError], ...]:
     return () if type(exc) is OSError else (type(exc),)
 
 
-def _like(exc: OSError, kind: type[e.SafeSocketError]) -> e.SafeSocketError:
+def alike(error: OSError, kind: type[T]) -> T:
+    """Return an error of *kind* that knows what *error* knows, but not where it was raised."""
+    copied = _like(error, kind)
+    copied.__dict__.update(error.__dict__)
+    return copied
+
+
+def _like(exc: OSError, kind: type[T]) -> T:
     """Return an error of *kind* with the facts of *exc* as they were."""
     if exc.filename is None:
         return kind(*exc.args)  # on Windows they hold winerror

@@ -13,7 +13,7 @@ import select
 from . import _system
 from ._failing import plainly
 from ._scope import READ
-from ._wait import Patience, backoff, own_limit
+from ._wait import Patience, backoff, own_limit, wait_to_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +30,14 @@ _HUNG_UP = int(getattr(select, "POLLRDHUP", _system.READABLE))
 def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make the read *call* of *operation*, whose flags, last in *args*, have MSG_WAITALL."""
     *most, flags = args
+    if _system.kind(sock) == _socket.SOCK_DGRAM and _system.gettimeout(sock) is None:
+        return wait_to_read(sock, operation, call, *args)  # the flag has no effect; recv(2)
     limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
-    if limit is None or _system.kind(sock) != _socket.SOCK_STREAM:
+    if limit is None:
         return plainly(sock, operation, call, *args)
     patience = Patience(sock, operation, READ, limit)
     if flags & _socket.MSG_PEEK:
-        _await_bytes(sock, _wanted(operation, most), patience)
-        return plainly(sock, operation, call, *most, flags & ~_WAITALL | _system.DONTWAIT)
+        return _peek_whole(sock, operation, patience, call, *most, flags & ~_WAITALL)
     shaped: T = _SHAPES[operation](_Filling(sock, patience, flags & ~_WAITALL), *most)
     return shaped
 
@@ -106,6 +107,20 @@ def _after(views: list[Any], count: int) -> list[Any]:
             left.append(view[count:])
         count = max(count - len(view), 0)
     return left
+
+
+def _peek_whole(
+    sock: Socket, operation: str, patience: Patience, call: Callable[..., T], *args: Any
+) -> T:
+    *most, flags = args
+    while True:
+        _await_bytes(sock, _wanted(operation, most), patience)
+        try:
+            return call(sock, *most, flags | _system.DONTWAIT)
+        except BlockingIOError:  # another thread has taken it
+            patience.stumbled()
+        except OSError as exc:
+            patience.give_up(exc)
 
 
 def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:

@@ -201,10 +201,10 @@ def finish(
     if limit is None:
         return _finish_whatever_it_takes(sock, operation, push, size, sent, flags, target)
     patience = Patience(sock, operation, WRITE, limit, target=target)
-    return _finish_patiently(patience, push, size, sent, flags)
+    return finish_patiently(patience, push, size, sent, flags)
 
 
-def _finish_patiently(
+def finish_patiently(
     patience: Patience, push: Push, size: int, sent: int, flags: int, *, total: bool = False
 ) -> int:
     """Push until *size* bytes are taken; *total*: one limit for all, not for each wait."""
@@ -234,7 +234,7 @@ def _finish_in(
         return
     limit = Limit(own, "", "settimeout")
     patience = Patience(sock, "sendall", WRITE, limit, started=started)
-    _finish_patiently(patience, push, size, sent, flags, total=True)
+    finish_patiently(patience, push, size, sent, flags, total=True)
 
 
 def _finish_as_set_up(
