@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import _system
 from ._route import Route, route_of
 from ._timeouts import Limit
-from ._translate import translate
+from ._translate import told_by, translate
 from .errors import SafeSocketError
 
 TYPE_CHECKING = False
@@ -114,6 +114,6 @@ def retell(exc: OSError, operation: str, asked: Any) -> NoReturn:
     try:
         if isinstance(exc, _UNTOUCHED):
             raise exc
-        throw(exc, translate(exc, operation, Route(asked=asked)))
+        throw(exc, told_by(exc.__context__, translate(exc, operation, Route(asked=asked))))
     finally:
         del exc  # its traceback holds this frame

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
 _HINTS: dict[type[e.SafeSocketError], str] = {
-    e.HostNotFoundError: (
-        "check the spelling of the host name: the name service knows no address for it"
-    ),
+    e.HostNotFoundError: "check the spelling of the host name: no address is known for it",
     e.ResolverError: (
         "the name service could not answer, which says nothing about the name: check the "
         "network and the name servers of this machine, then try again"
@@ -214,6 +212,8 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
 
 
 def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError]) -> str:
+    if error.host is None:
+        return _BAD_QUESTION
     if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
         return _HINTS[e.ReverseLookupError]
     return _LOOKUPS.get(error.code, _HINTS[leaf])

@@ -67,6 +67,12 @@ if sys.platform != "win32" and hasattr(select, "poll"):
         poller.register(fd, events)
         return bool(poller.poll(min(seconds * 1000, _MOST_MILLISECONDS)))
 
+    def has_failed(fd: int) -> bool:
+        """Tell whether an error is pending on *fd*, without taking it."""
+        poller = _poll()
+        poller.register(fd, 0)
+        return any(events & select.POLLERR for _, events in poller.poll(0))
+
 else:
     _select = select.select
     READABLE, WRITABLE = 1, 4
@@ -78,6 +84,10 @@ else:
         # A connection that failed shows up as exceptional on Windows; MSDN, select function.
         return any(_select(reading, writing, writing, min(seconds, 86_400.0)))
 
+    def has_failed(fd: int) -> bool:  # noqa: ARG001
+        """Tell whether an error is pending on *fd*; select cannot."""
+        return False
+
 
 if hasattr(_socket, "MSG_DONTWAIT"):
     DONTWAIT = int(_socket.MSG_DONTWAIT)
@@ -87,28 +97,46 @@ else:
     #: bytes; a blocking send of more may sleep although the socket is writable
     _MOST_AT_ONCE = 65_536
 
+    #: a socket on which every call fails once its arguments have been looked at
+    _NO_SOCKET = _C()
+    _NO_SOCKET.close()
+
     def _reads(call: Callable[..., Any]) -> Callable[..., Any]:
         def read(sock: Any, *args: Any) -> Any:
             *most, flags = args
-            _look(sock, READABLE, flags)
+            _look(sock, READABLE, flags, call, *most)
             return call(sock, *most, flags & ~DONTWAIT)
 
         return read
 
     def _writes(call: Callable[..., Any]) -> Callable[..., Any]:
         def write(sock: Any, data: Any, flags: int, *address: Any) -> Any:
-            _look(sock, WRITABLE, flags)
-            if flags & DONTWAIT and kind(sock) == _socket.SOCK_STREAM:
-                data = memoryview(data).cast("B")[:_MOST_AT_ONCE]
+            _look(sock, WRITABLE, flags, call, data, 0, *address)
+            if flags & DONTWAIT and gettimeout(sock) is None:
+                data = _first_part(sock, data)
             return call(sock, data, flags & ~DONTWAIT, *address)
 
         return write
 
-    def _look(sock: Any, events: int, flags: int) -> None:
+    def _first_part(sock: Any, data: Any) -> Any:
+        view = memoryview(data)
+        if kind(sock) != _socket.SOCK_STREAM or view.nbytes <= _MOST_AT_ONCE:
+            return data
+        return (
+            memoryview(view.tobytes())[:_MOST_AT_ONCE]
+            if view.format != "B"
+            else view[:_MOST_AT_ONCE]
+        )
+
+    def _look(sock: Any, events: int, flags: int, call: Callable[..., Any], *args: Any) -> None:
+        """Raise BlockingIOError if *call* would sleep, and what it says of bad arguments."""
         if not flags & DONTWAIT or gettimeout(sock) is not None or fileno(sock) < 0:
             return
         if not ready(fileno(sock), events, 0):
-            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))
+            try:
+                call(_NO_SOCKET, *args)
+            except OSError:
+                raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK)) from None
 
     recv, recv_into = _reads(recv), _reads(recv_into)
     recvfrom, recvfrom_into = _reads(recvfrom), _reads(recvfrom_into)
@@ -119,7 +147,7 @@ else:
         _whole_sendmsg = sendmsg
 
         def _sendmsg(sock: Any, buffers: Any, ancdata: Any, flags: int, address: Any) -> Any:
-            _look(sock, WRITABLE, flags)
+            _look(sock, WRITABLE, flags, _whole_sendmsg, buffers, ancdata, 0, address)
             return _whole_sendmsg(sock, buffers, ancdata, flags & ~DONTWAIT, address)
 
         sendmsg = _sendmsg

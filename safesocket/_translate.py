@@ -193,6 +193,17 @@ def _builtin(exc: OSError) -> tuple[type[OSError], ...]:
     return () if type(exc) is OSError else (type(exc),)
 
 
+def told_by(knows: BaseException | None, error: e.SafeSocketError) -> e.SafeSocketError:
+    """Return *error*, or, if *knows* is one of ours, one with its args that is what *knows* is."""
+    if not isinstance(knows, e.SafeSocketError):
+        return error
+    umbrella = _UMBRELLAS.get(PHASES.get(error.operation or "", _ANY), e.SafeSocketError)
+    kind: type[e.SafeSocketError] = e.combined(type(knows), umbrella)  # type: ignore[arg-type]
+    told = kind(*error.args)
+    told.__dict__.update(knows.__dict__)
+    return told
+
+
 def alike(error: OSError, kind: type[T]) -> T:
     """Return an error of *kind* that knows what *error* knows, but not where it was raised."""
     copied = _like(error, kind)

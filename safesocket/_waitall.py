@@ -11,7 +11,7 @@ import _socket
 import select
 
 from . import _system
-from ._failing import plainly
+from ._failing import fail, plainly
 from ._scope import READ
 from ._wait import Patience, backoff, own_limit, wait_to_read
 
@@ -30,16 +30,32 @@ _HUNG_UP = int(getattr(select, "POLLRDHUP", _system.READABLE))
 def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make the read *call* of *operation*, whose flags, last in *args*, have MSG_WAITALL."""
     *most, flags = args
-    if _system.kind(sock) == _socket.SOCK_DGRAM and _system.gettimeout(sock) is None:
-        return wait_to_read(sock, operation, call, *args)  # the flag has no effect; recv(2)
-    limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
-    if limit is None:
+    blocking = _system.gettimeout(sock) is None
+    if blocking and _system.kind(sock) != _socket.SOCK_STREAM:
+        return wait_to_read(sock, operation, call, *args)  # messages stay apart; recv(2)
+    limit = own_limit(sock, READ) if blocking else None
+    if limit is None or not _is_sound(sock, operation, call, most):
         return plainly(sock, operation, call, *args)
     patience = Patience(sock, operation, READ, limit)
     if flags & _socket.MSG_PEEK:
         return _peek_whole(sock, operation, patience, call, *most, flags & ~_WAITALL)
     shaped: T = _SHAPES[operation](_Filling(sock, patience, flags & ~_WAITALL), *most)
     return shaped
+
+
+def _is_sound(sock: Socket, operation: str, call: Callable[..., Any], most: list[Any]) -> bool:
+    """Tell whether C accepts the arguments *most* and there is something to wait for."""
+    if operation.startswith("recvmsg") and type(most[1]) is int and most[1] > 0:
+        most = [most[0], 0]  # a look would make new descriptors of those that were sent
+    try:
+        call(sock, *most, _socket.MSG_PEEK | _system.DONTWAIT)
+    except BlockingIOError:
+        return True
+    except OSError as exc:
+        fail(sock, exc, operation)
+    except (TypeError, ValueError, OverflowError):
+        return False  # the plain call says it
+    return _wanted(operation, most) > 0
 
 
 class _Filling:
@@ -56,40 +72,57 @@ class _Filling:
     def fill(self, buffers: list[Any], ancbufsize: int = 0) -> int:
         """Fill *buffers*; return the number of bytes."""
         views = [memoryview(buffer).cast("B") for buffer in buffers]
-        count = 0
-        while views and self._more(count):
-            got = self._read(views, ancbufsize)
-            if got == 0 and any(views):
-                break  # the other side has finished
+        try:
+            return self._fill(views, ancbufsize)
+        finally:
+            for view in views:
+                view.release()
+
+    def _fill(self, views: list[memoryview], ancbufsize: int) -> int:
+        count, size = 0, sum(map(len, views))
+        while count < size and self._more(count):
+            got = self._read(views, count, ancbufsize)
+            if not got:
+                break
             count += got
-            views = _after(views, got)
             if self.ancillary:
                 break  # as the kernel does: unix(7), "ancillary data forms a barrier"
         return count
 
     def _more(self, count: int) -> bool:
+        """Wait for more than *count* bytes; what is there already must not be lost."""
         try:
             self._patience.pause()
         except TimeoutError:
             if not count:
                 raise
             return False
-        return True
+        # The error is the next read's, as in the kernel; asking for it now would take it away.
+        return not (count and _system.has_failed(_system.fileno(self._sock)))
 
-    def _read(self, views: list[Any], ancbufsize: int) -> int:
+    def _read(self, views: list[memoryview], count: int, ancbufsize: int) -> int:
+        """Return how many bytes were read behind the first *count*; 0 for no more."""
+        left = _behind(views, count)
         try:
-            got, *rest = _read_message(self._sock, views, ancbufsize, self._flags)
+            got, *rest = _read_message(self._sock, left, ancbufsize, self._flags)
         except BlockingIOError:
-            return self._read_again(views, ancbufsize)
+            return self._read_again(views, count, ancbufsize)
         except OSError as exc:
+            if count:
+                return 0
             self._patience.give_up(exc)
+        finally:
+            for view in left:
+                view.release()
         self.ancillary, self.msg_flags, self.address = rest
         self._patience.made_progress()
         return int(got)
 
-    def _read_again(self, views: list[Any], ancbufsize: int) -> int:
+    def _read_again(self, views: list[memoryview], count: int, ancbufsize: int) -> int:
+        if not self._more(count):
+            return 0
         self._patience.stumbled()
-        return self._read(views, ancbufsize)
+        return self._read(views, count, ancbufsize)
 
 
 def _read_message(sock: Socket, views: list[Any], ancbufsize: int, flags: int) -> Any:
@@ -99,7 +132,7 @@ def _read_message(sock: Socket, views: list[Any], ancbufsize: int, flags: int) -
     return count, [], 0, address
 
 
-def _after(views: list[Any], count: int) -> list[Any]:
+def _behind(views: list[memoryview], count: int) -> list[memoryview]:
     """Return what is left of *views* behind *count* bytes."""
     left = []
     for view in views:
@@ -153,7 +186,8 @@ def _recv(filling: _Filling, bufsize: int) -> bytes:
 
 
 def _recv_into(filling: _Filling, buffer: Any, nbytes: int = 0) -> int:
-    return filling.fill([memoryview(buffer).cast("B")[: nbytes or None]])
+    with memoryview(buffer) as view, view.cast("B") as flat, flat[: nbytes or None] as part:
+        return filling.fill([part])
 
 
 def _recvmsg(filling: _Filling, bufsize: int, ancbufsize: int) -> Any:

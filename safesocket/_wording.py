@@ -135,7 +135,7 @@ def target(error: SafeSocketError) -> str:
 
 
 def _asked(error: SafeSocketError) -> str:
-    return place(error.host if error.port is None else (error.host, error.port))
+    return place(error.host if error.port is None else (error.host or "", error.port))
 
 
 def _tried(error: SafeSocketError) -> str:
