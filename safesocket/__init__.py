@@ -41,10 +41,10 @@ from __future__ import annotations
 import socket as _stdlib
 
 from . import _connect, errors
+from ._failing import plain_call as _plain_call
 from ._failing import retell as _retell
 from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
-from ._operations import duplicate as dup  # noqa: F401 (in the stdlib's __all__)
 from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
     getaddrinfo,
     gethostbyaddr,
@@ -117,6 +117,17 @@ def create_server(
     except OSError as exc:
         _retell(exc, "bind", address)
     return made  # type: ignore[no-any-return]
+
+
+def dup(fd: int, /) -> int:
+    """Return a duplicate of the descriptor *fd*; it is not inheritable.
+
+    Raises:
+        ResourceError: no descriptor is free.
+        SocketClosedError: *fd* is not open.
+    Source: dup(2); Python ``socket.dup``.
+    """
+    return _plain_call("dup", None, _stdlib.dup, fd)
 
 
 def socketpair(

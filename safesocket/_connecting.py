@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
-_C_ONLY = ("", b"", "<broadcast>", b"<broadcast>")
+_C_ONLY = (b"", b"<broadcast>")
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
@@ -53,10 +53,10 @@ def connect(self: Socket, address: Any, /) -> None:
     limit = _limit(self, address)
     found = address
     try:
+        found = looked_up(self, address)
         if limit is None:
-            _connect_as_set_up(self, address)
+            _connect_as_set_up(self, found)
         else:
-            found = looked_up(self, address)
             _connect_within(limit, self, found)
     except OSError as exc:
         if isinstance(exc, BlockingIOError):  # under way, in non-blocking mode
@@ -112,16 +112,19 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
 def looked_up(sock: Socket, address: Any) -> Any:
     """Return *address* with its host name looked up, as C does it within connect.
 
-    So the address tried is known when it fails. What C treats in its own way, "" and
-    "<broadcast>", and whatever it will refuse, stays as it is.
+    So the address tried is known when it fails. What C treats in its own way, "", "<broadcast>"
+    and names that are not ASCII, and whatever it will refuse, stays as it is.
     """
     family = _system.family(sock)
+    if _system.gettimeout(sock) == 0:
+        return address
     if family not in _INTERNET or is_numeric(address) or not isinstance(address, tuple):
         return address
     host, port, *rest = address if len(address) >= 2 else (None, None)
-    if host in _C_ONLY or not isinstance(host, (str, bytes)) or not isinstance(port, int):
+    name = host.encode() if isinstance(host, str) and host.isascii() else host
+    if name in _C_ONLY or not isinstance(name, bytes) or b"\0" in name or type(port) is not int:
         return address
-    found = stdlib.getaddrinfo(host, None, family, _socket.SOCK_STREAM)
+    found = stdlib.getaddrinfo(name, None, family, _socket.SOCK_STREAM)
     return (found[0][4][0], port, *rest)
 
 
@@ -134,7 +137,8 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
         if number:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
-        _system.settimeout(sock, None)
+        if _system.fileno(sock) >= 0:  # not closed by another thread, or by a signal's handler
+            _system.settimeout(sock, None)
     if number:
         raise _system.os_error(number)
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_dup = stdlib.dup
-
-
 def accept_as(kind: type[Socket], self: Socket) -> tuple[Socket, Any]:
     """Accept a connection as a socket of *kind*."""
     fd, address = plainly(self, "accept", _system.accept)
@@ -45,22 +42,11 @@ def dup(self: Socket) -> Socket:
         SocketClosedError: the socket is closed.
     Source: dup(2); Python ``socket.dup``.
     """
-    fd = duplicate(_system.fileno(self))
+    fd = plain_call("dup", None, stdlib.dup, _system.fileno(self))
     sock = type(self)(_system.family(self), _system.kind(self), self.proto, fileno=fd)
     carry_over(self, sock)
     _system.settimeout(sock, _system.gettimeout(self))
     return sock
-
-
-def duplicate(fd: int, /) -> int:
-    """Return a duplicate of the descriptor *fd*; it is not inheritable.
-
-    Raises:
-        ResourceError: no descriptor is free.
-        SocketClosedError: *fd* is not open.
-    Source: dup(2); Python ``socket.dup``.
-    """
-    return plain_call("dup", None, _dup, fd)
 
 
 def adopt(sock: Socket) -> None:

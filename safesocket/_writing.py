@@ -197,7 +197,7 @@ def finish(
     """Send what is left of *size* bytes behind *sent*, in blocking mode; return *size*."""
     limit = governing(sock, WRITE)
     if _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
-        return _finish_as_set_up(sock, operation, push, sent, flags, target)
+        return _finish_as_set_up(sock, operation, push, size, sent, flags, target)
     if limit is None:
         return _finish_whatever_it_takes(sock, operation, push, size, sent, flags, target)
     patience = Patience(sock, operation, WRITE, limit, target=target)
@@ -238,19 +238,22 @@ def _finish_in(
 
 
 def _finish_as_set_up(
-    sock: Socket, operation: str, push: Push, sent: int, flags: int, target: Any
+    sock: Socket, operation: str, push: Push, size: int, sent: int, flags: int, target: Any
 ) -> int:
     """Send the rest as the program's own O_NONBLOCK or SO_SNDTIMEO has it, short counts too."""
     started = _system.now()
+    sent = max(sent, 0)
     try:
-        return max(sent, 0) + push(max(sent, 0), flags)
+        sent += push(sent, flags)
+        while operation == "sendall" and sent < size:
+            sent += push(sent, flags)
     except BlockingIOError:
-        if sent > 0:
-            return sent
-        raise
+        if operation == "sendall" or not sent:
+            raise
     except OSError as exc:
         elapsed = _system.now() - started
-        fail(sock, exc, operation, target=target, elapsed=elapsed, bytes_sent=max(sent, 0))
+        fail(sock, exc, operation, target=target, elapsed=elapsed, bytes_sent=sent)
+    return sent
 
 
 def _finish_whatever_it_takes(
