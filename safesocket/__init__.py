@@ -45,6 +45,7 @@ from ._failing import plain_call as _plain_call
 from ._failing import retell as _retell
 from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
+from ._operations import pair as _pair
 from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
     getaddrinfo,
     gethostbyaddr,
@@ -143,10 +144,11 @@ def socketpair(
     Source: socketpair(2); Python ``socket.socketpair``, whose code this is.
     """
     try:
-        pair: Any = _socketpair(family, type, proto)
+        ends: Any = _socketpair(family, type, proto)
     except OSError as exc:
         _retell(exc, "socketpair", None)
-    return pair  # type: ignore[no-any-return]
+    _pair(*ends)
+    return ends  # type: ignore[no-any-return]
 
 
 _fill(globals())

@@ -137,10 +137,17 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
         if number:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
-        if _system.fileno(sock) >= 0:  # not closed by another thread, or by a signal's handler
-            _system.settimeout(sock, None)
+        _back_to_blocking(sock)
     if number:
         raise _system.os_error(number)
+
+
+def _back_to_blocking(sock: Socket) -> None:
+    try:
+        _system.settimeout(sock, None)
+    except OSError:  # closed by another thread, or by a signal's handler; the mode is set even so
+        if _system.fileno(sock) >= 0:
+            raise
 
 
 def _connect_as_set_up(sock: Socket, address: Any) -> None:

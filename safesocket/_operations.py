@@ -9,7 +9,7 @@ import socket as stdlib
 
 from . import _system
 from ._failing import fail, plain_call, plainly
-from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED
+from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, PAIRED
 from ._route import carry_over, note, recall
 from ._timeouts import FOREVER
 
@@ -52,6 +52,12 @@ def dup(self: Socket) -> Socket:
 def adopt(sock: Socket) -> None:
     """Note that the descriptor of *sock* comes from elsewhere."""
     note(sock).role = ADOPTED
+
+
+def pair(*ends: Socket) -> None:
+    """Note that the sockets talk to each other."""
+    for sock in ends:
+        note(sock).role = PAIRED
 
 
 def bind(self: Socket, address: Any, /) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket
 
-from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, FRESH
+from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, FRESH, PAIRED
 
 READ = "read"
 WRITE = "write"
@@ -31,6 +31,8 @@ _TABLE: dict[tuple[str, bool], dict[str, str | None]] = {
     # An adopted descriptor may be a server's, handed over by inetd, systemd or a parent.
     (ADOPTED, False): {READ: "serve", WRITE: "write"},
     (ADOPTED, True): {READ: None, WRITE: None},
+    (PAIRED, False): {READ: None, WRITE: None},  # of TCP, where there is nothing better
+    (PAIRED, True): {READ: None, WRITE: None},
     (BOUND, False): {READ: "read", WRITE: "write"},  # a client that chose its own port
     (BOUND, True): {READ: None, WRITE: None},  # a datagram server
     (FRESH, False): {READ: "read", WRITE: "write"},

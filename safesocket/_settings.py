@@ -69,7 +69,7 @@ def set_timeouts(sock: Socket, limits: Timeouts | None = None, /, **named: float
 
 
 def get_timeouts(sock: Socket | None = None) -> Timeouts:
-    """Return the limits in force here, or for *sock*.
+    """Return the limits in force here, or for *sock*: none after ``sock.settimeout(None)``.
 
     Raises:
         TypeError: *sock* is not a socket.
@@ -77,6 +77,8 @@ def get_timeouts(sock: Socket | None = None) -> Timeouts:
     if sock is None:
         return _timeouts.in_force()
     known = recall(_checked(sock))
+    if known is not None and known.forever:
+        return Timeouts(**dict.fromkeys(_timeouts.FIELDS))
     return _timeouts.in_force(known.limits if known else None)
 
 
