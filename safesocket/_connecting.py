@@ -32,6 +32,7 @@ _C_ONLY = (b"", b"<broadcast>")
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
+_UNFINISHED = (*_UNDER_WAY, errno.EAGAIN)
 
 
 def connect(self: Socket, address: Any, /) -> None:
@@ -53,7 +54,8 @@ def connect(self: Socket, address: Any, /) -> None:
     limit = _limit(self, address)
     found = address
     try:
-        found = looked_up(self, address)
+        if not is_numeric(address):
+            found = looked_up(self, address)
         if limit is None:
             _connect_as_set_up(self, found)
         else:
@@ -81,7 +83,7 @@ def connect_ex(self: Socket, address: Any, /) -> int:
     try:
         if limit is None:
             return _connect_ex_as_set_up(self, address)
-        found = looked_up(self, address)
+        found = address if is_numeric(address) else looked_up(self, address)
         _connect_within(limit, self, found)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
@@ -118,7 +120,7 @@ def looked_up(sock: Socket, address: Any) -> Any:
     family = _system.family(sock)
     if _system.gettimeout(sock) == 0:
         return address
-    if family not in _INTERNET or is_numeric(address) or not isinstance(address, tuple):
+    if family not in _INTERNET or not isinstance(address, tuple):
         return address
     host, port, *rest = address if len(address) >= 2 else (None, None)
     name = host.encode() if isinstance(host, str) and host.isascii() else host
@@ -134,7 +136,9 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
     _system.settimeout(sock, 0)
     try:
         number = _begin(sock, address)
-        if number:
+        if number in _UNDER_WAY and ready_before(end, sock, WRITE):
+            number = _outcome(sock, address)
+        if number in _UNFINISHED:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
         _back_to_blocking(sock)
@@ -186,7 +190,7 @@ def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> in
             number = _system.connect_ex(sock, address)
         else:
             break
-    if number in _UNDER_WAY or number == errno.EAGAIN:
+    if number in _UNFINISHED:
         raise TimeoutError("timed out")
     return number
 
@@ -210,32 +214,6 @@ def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
     return number
 
 
-def _retryable(exc: BlockingIOError, sock: Socket) -> int:
-    """Return the errno of *exc* if another try may succeed; raise it if not."""
-    if exc.errno in _UNDER_WAY and _system.gettimeout(sock):
-        return _UNDER_WAY[0]
-    if exc.errno == errno.EAGAIN and _system.family(sock) == _UNIX:
-        return errno.EAGAIN
-    raise exc
-
-
-def _try_again(number: int, end: float, sock: Socket, address: Any) -> None:
-    """Connect after a first try that ended with errno *number*, in steps until *end*."""
-    for pause in backoff():
-        remaining = end - now()
-        if remaining <= 0:
-            raise TimeoutError("timed out")
-        if number in _UNDER_WAY:
-            _system.ready(_system.fileno(sock), _system.WRITABLE, remaining)
-        else:  # the backlog is full, and nothing tells when it is not; unix(7)
-            sleep(min(pause, remaining))
-        try:
-            _system.connect(sock, address)
-            return
-        except BlockingIOError as exc:
-            number = _retryable(exc, sock)
-
-
 def _remember(sock: Socket, address: Any, found: Any) -> None:
     """Note whom *sock* talks to, asked for as *address*: after a reset nobody can ask."""
     if not talks_to_others(_system.family(sock), _system.kind(sock), bool(address)):
@@ -243,7 +221,10 @@ def _remember(sock: Socket, address: Any, found: Any) -> None:
     known = note(sock)
     known.role = CONNECTED
     known.asked = address
-    known.address = found if is_numeric(found) else _peer(sock)
+    if found is not address:
+        known.address = found
+    else:
+        known.address = None if is_numeric(address) else _peer(sock)
 
 
 def _peer(sock: Socket) -> Any:
