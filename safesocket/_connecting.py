@@ -61,11 +61,12 @@ def connect(self: Socket, address: Any, /) -> None:
         else:
             _connect_within(limit, self, found)
     except OSError as exc:
-        if isinstance(exc, BlockingIOError):  # under way, in non-blocking mode
-            _remember(self, address, address)
+        if isinstance(exc, BlockingIOError) and _is_limited(self, address):
+            _remember(self, address, address)  # under way, in non-blocking mode
         took = now() - started
         fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
-    _remember(self, address, found)
+    if limit is not None or _is_limited(self, address):
+        _remember(self, address, found)
 
 
 def connect_ex(self: Socket, address: Any, /) -> int:
@@ -209,15 +210,17 @@ def _outcome(sock: Socket, address: Any) -> int:
 
 def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
     number = _system.connect_ex(sock, address)
-    if number in (0, errno.EINPROGRESS):
+    if number in (0, errno.EINPROGRESS) and _is_limited(sock, address):
         _remember(sock, address, address)
     return number
 
 
+def _is_limited(sock: Socket, address: Any) -> bool:
+    return talks_to_others(_system.family(sock), _system.kind(sock), bool(address))
+
+
 def _remember(sock: Socket, address: Any, found: Any) -> None:
     """Note whom *sock* talks to, asked for as *address*: after a reset nobody can ask."""
-    if not talks_to_others(_system.family(sock), _system.kind(sock), bool(address)):
-        return
     known = note(sock)
     known.role = CONNECTED
     known.asked = address

@@ -6,14 +6,16 @@ Nothing else lives here.
 
 from __future__ import annotations
 
+import io
 import socket as stdlib
 
 from ._failing import fail
 from ._namespace import rehomed
-from .errors import SafeSocketError
+from .errors import SafeSocketError, WriteTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket as Socket
     from typing import Any
 
 
@@ -39,5 +41,63 @@ class SocketIO(stdlib.SocketIO):
             fail(self._sock, exc, "read")  # type: ignore[attr-defined]
 
 
-_stdlib_makefile: Any = stdlib.socket.makefile
-makefile = rehomed(_stdlib_makefile, {**vars(stdlib), "SocketIO": SocketIO})
+class BufferedSocketIO(SocketIO):
+    """The raw stream below a buffer, which must be told how much of its data has gone.
+
+    A limit that passes half-way is told in two steps: first the count, so that the buffer does
+    not send those bytes again at the next flush, then, to the write that follows, the error.
+    """
+
+    _stuck: WriteTimeoutError | None = None
+
+    def write(self, b: Any) -> int | None:
+        """Write *b*; return how many bytes were taken, or None where a write would block.
+
+        Raises:
+            WriteTimeoutError: nothing more was taken in time.
+            TransferError: any other failure.
+        """
+        stuck, self._stuck = self._stuck, None
+        try:
+            if stuck is not None:
+                raise stuck
+            return super().write(b)
+        except WriteTimeoutError as error:
+            if stuck is not None or not error.bytes_sent:
+                raise
+            self._stuck = error.with_traceback(None)
+            return error.bytes_sent
+        finally:
+            del stuck  # its traceback holds this frame
+
+
+def _made_with(raw: type[SocketIO]) -> Any:
+    code: Any = stdlib.socket.makefile
+    return rehomed(code, {**vars(stdlib), "SocketIO": raw})
+
+
+_unbuffered, _buffered = _made_with(SocketIO), _made_with(BufferedSocketIO)
+
+
+def makefile(
+    self: Socket,
+    mode: str = "r",
+    buffering: int | None = None,
+    *,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+) -> Any:
+    """Return a stream over the socket; limits and errors are those of ``recv_into`` and ``send``.
+
+    After a timeout it cannot be read any more, as in the stdlib.
+
+    Source: Python ``socket.makefile``, whose code this is.
+    """
+    if "b" not in set(mode):
+        encoding = io.text_encoding(encoding)  # here, for its warning to name the caller's line
+    make = _unbuffered if buffering == 0 else _buffered
+    return make(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
+
+
+makefile.__qualname__ = stdlib.socket.makefile.__qualname__  # for what it says of bad arguments
