@@ -21,10 +21,10 @@ from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import pytest
-from helpers import LIMIT, tcp_pair
 
 import safesocket
 from safesocket import testing
+from tests.helpers import LIMIT, tcp_pair
 
 SO_ATTACH_FILTER = 26  # <asm-generic/socket.h>; Python has no name for it
 NOWHERE = "no such host"  # the resolver takes no name with a blank to the network

@@ -356,7 +356,7 @@ def outcome(call, *args):
         return call(*args)
     except OSError as exc:
         return builtin_of(exc), exc.errno, exc.args
-    except (TypeError, ValueError, OverflowError, BufferError) as exc:
+    except (AttributeError, BufferError, OverflowError, TypeError, ValueError) as exc:
         return type(exc)
 
 

@@ -12,7 +12,6 @@ import threading
 from ipaddress import IPv4Address
 
 import pytest
-from helpers import copies, printed, told
 
 from safesocket import errors
 from safesocket.errors import (
@@ -39,6 +38,7 @@ from safesocket.errors import (
     WriteTimeoutError,
     combined,
 )
+from tests.helpers import copies, printed, told
 
 #: class -> the documented classes above it, and the builtin ones: design, section 4
 TREE = {

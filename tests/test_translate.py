@@ -14,8 +14,12 @@ from functools import partial
 from types import FrameType, TracebackType
 
 import pytest
-from failures import SCENES, failing, looking_up, of_the_stdlib, raised_by
-from helpers import (
+
+import safesocket
+from safesocket import _failing, errors, testing
+from safesocket._timeouts import Limit
+from tests.failures import SCENES, failing, looking_up, of_the_stdlib, raised_by
+from tests.helpers import (
     LIMIT,
     UMBRELLAS,
     assert_documented,
@@ -26,10 +30,6 @@ from helpers import (
     seen_by_the_program,
     tcp_pair,
 )
-
-import safesocket
-from safesocket import _failing, errors, testing
-from safesocket._timeouts import Limit
 
 AF_INET, AF_UNIX = stdlib.AF_INET, stdlib.AF_UNIX
 STREAM, DGRAM = stdlib.SOCK_STREAM, stdlib.SOCK_DGRAM

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from socket import AF_UNIX, SOCK_DGRAM
 
 import pytest
-from failures import failing, looking_up, raised_by
-from helpers import LIMIT, tcp_pair, unix_pair
 
 import safesocket
 from safesocket import testing
@@ -26,6 +24,8 @@ from safesocket.errors import (
     ReadTimeoutError,
     SocketOperationError,
 )
+from tests.failures import failing, looking_up, raised_by
+from tests.helpers import LIMIT, tcp_pair, unix_pair
 
 REFUSED = (111, "Connection refused")
 DB = {"host": "db.internal", "port": 5432}

@@ -1,0 +1,449 @@
+"""No wait is endless: every operation x every peer that would make it hang x every way to limit it.
+
+Each cell of the matrix ends within its limit and a quarter of a second, with the documented class
+that says whose limit it was, and leaves the socket in the mode that the stdlib would have left.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import sys
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from io import BytesIO
+from itertools import count
+from socket import AF_INET, AF_UNIX, MSG_PEEK, MSG_WAITALL, SOCK_DGRAM
+from subprocess import PIPE, STDOUT, Popen
+from tempfile import TemporaryFile
+from typing import NamedTuple
+
+import pytest
+
+import safesocket
+from safesocket import errors, testing
+from tests.helpers import (
+    GUARD,
+    LIMIT,
+    MUCH,
+    ROOT,
+    calling,
+    every_family,
+    mode_of,
+    needs_dontwait,
+    tcp,
+    within,
+)
+
+pytestmark = pytest.mark.timeout(3, func_only=True)  # seconds; what hangs is cut off
+
+
+# The ways to limit a wait.
+
+
+class Way(NamedTuple):
+    """One way: what errors call it, and the mode in which it leaves the socket."""
+
+    source: str
+    impose: object  # (stack, sock, name of the limit): for the socket, or while the stack is open
+    mode: tuple = (False, None)
+
+
+WAYS = [
+    Way("configure", lambda stack, sock, name: safesocket.configure(**{name: LIMIT})),
+    Way("settimeout", lambda stack, sock, name: sock.settimeout(LIMIT), (True, LIMIT)),
+    Way("set_timeouts", lambda stack, sock, name: safesocket.set_timeouts(sock, **{name: LIMIT})),
+    Way(
+        "timeouts",
+        lambda stack, sock, name: stack.enter_context(safesocket.timeouts(**{name: LIMIT})),
+    ),
+]
+
+BY_BLOCK = WAYS[-1]
+every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.source)
+
+
+@contextmanager
+def limited(way, sock, name):
+    """Limit the waits in the block; check afterwards that the mode is what *way* makes it."""
+    with ExitStack() as stack:
+        way.impose(stack, sock, name)
+        yield
+        assert mode_of(sock) == way.mode
+
+
+def assert_times_out(call, sock, way, name, operation):
+    """Check that *call* on *sock* ends in time, and says what timed out and whose limit it was."""
+    kind = {
+        "read": errors.ReadTimeoutError,
+        "write": errors.WriteTimeoutError,
+        "connect": errors.ConnectTimeoutError,
+    }[name]
+    raises = pytest.raises(TimeoutError, match=r"^timed out: ")
+    with limited(way, sock, name), within(LIMIT, at_least=LIMIT), raises as it:
+        call(sock)
+    error = it.value
+    assert type(error) is kind
+    assert (error.operation, error.timeout) == (operation, LIMIT)
+    assert error.timeout_source == way.source
+    assert (error.errno, error.args) == (None, ("timed out",))
+    assert LIMIT <= error.elapsed + 0.001 < LIMIT + 0.25
+
+
+# The operations. A call that reads asks for 9 bytes.
+
+FLAGS = {
+    "": 0,
+    "-waitall": MSG_WAITALL,
+    "-peek": MSG_PEEK,
+    "-waitall-peek": MSG_WAITALL | MSG_PEEK,
+}
+
+RECEIVING = {
+    "recv": lambda flags, sock: sock.recv(9, flags),
+    "recv_into": lambda flags, sock: sock.recv_into(bytearray(9), 9, flags),
+    "recvfrom": lambda flags, sock: sock.recvfrom(9, flags)[0],
+    "recvfrom_into": lambda flags, sock: sock.recvfrom_into(bytearray(9), 9, flags)[0],
+    "recvmsg": lambda flags, sock: sock.recvmsg(9, 0, flags)[0],
+    "recvmsg_into": lambda flags, sock: sock.recvmsg_into([bytearray(9)], 0, flags)[0],
+}
+
+
+def reading_stream(method, *args):
+    """Return a call of a method of a makefile() reader."""
+
+    def call(sock):
+        with sock.makefile("rb") as file:
+            return getattr(file, method)(*args)
+
+    return call
+
+
+def writing_stream(sock):
+    """Write to a makefile() writer, and flush."""
+    file = sock.makefile("wb", buffering=len(MUCH) + 1)
+    try:
+        file.write(MUCH)
+        file.flush()
+    finally:
+        sock.shutdown(socket.SHUT_WR)  # or close() would try, and wait, again
+        with suppress(BrokenPipeError):
+            file.close()
+
+
+def sending_regular_file(sock):
+    with TemporaryFile() as file:
+        file.truncate(len(MUCH))
+        sock.sendfile(file)
+
+
+def again_and_again(call):
+    """Return *call* made over and over: with a settimeout, short counts are no failure."""
+
+    def insist(sock):
+        for _ in count():
+            call(sock)
+
+    return insist
+
+
+#: the operation that the error names, and the call
+READS = [
+    *[
+        pytest.param(name, partial(call, flags), id=name + suffix)
+        for name, call in RECEIVING.items()
+        for suffix, flags in FLAGS.items()
+    ],
+    pytest.param("recv_into", reading_stream("read", 9), id="makefile-read"),
+    pytest.param("recv_into", reading_stream("readline"), id="makefile-readline"),
+]
+
+WRITES = [
+    pytest.param("send", again_and_again(lambda sock: sock.send(MUCH)), id="send"),
+    pytest.param("sendall", lambda sock: sock.sendall(MUCH), id="sendall"),
+    pytest.param("sendmsg", again_and_again(lambda sock: sock.sendmsg([MUCH])), id="sendmsg"),
+    pytest.param("sendfile", sending_regular_file, id="sendfile"),
+    pytest.param("sendfile", lambda sock: sock.sendfile(BytesIO(MUCH)), id="sendfile-bytesio"),
+    pytest.param("send", writing_stream, id="makefile-write"),
+]
+
+
+# Streams.
+
+
+@every_way
+@every_family
+@pytest.mark.parametrize(("operation", "call"), READS)
+def test_read_from_silence(operation, call, family, way):
+    """A server that says nothing does not keep a reader waiting."""
+    with testing.never_answers(family) as address, safesocket.socket(family) as sock:
+        sock.connect(address)
+        assert_times_out(call, sock, way, "read", operation)
+
+
+@every_way
+def test_recv_fds_from_silence(way):
+    """Nor does one that was to send descriptors."""
+    with testing.never_answers(AF_UNIX) as address, safesocket.socket(AF_UNIX) as sock:
+        sock.connect(address)
+        call = partial(safesocket.recv_fds, bufsize=9, maxfds=1)
+        assert_times_out(call, sock, way, "read", "recvmsg")
+
+
+@every_way
+@every_family
+@pytest.mark.parametrize("method", ["read", "readline"])
+def test_read_stream_from_drip(method, family, way):
+    """A server that goes silent in the middle of a line does not keep its reader waiting."""
+    with testing.drips(GUARD, family) as address, safesocket.socket(family) as sock:
+        sock.connect(address)
+        assert sock.recv(9, MSG_PEEK) == b"."
+        assert_times_out(reading_stream(method, 9), sock, way, "read", "recv_into")
+
+
+@every_way
+@pytest.mark.parametrize("flags", [MSG_WAITALL, MSG_WAITALL | MSG_PEEK], ids=["read", "peek"])
+@pytest.mark.parametrize("name", RECEIVING)
+def test_read_whole_from_drip(name, flags, way):
+    """MSG_WAITALL gives up on the rest in time, and hands over what has come."""
+    with testing.drips(GUARD) as address, safesocket.create_connection(address) as sock:
+        assert sock.recv(9, MSG_PEEK) == b"."
+        with limited(way, sock, "read"), within(LIMIT):
+            assert RECEIVING[name](flags, sock) in (1, b".")
+
+
+@every_way
+@every_family
+@pytest.mark.parametrize(("operation", "call"), WRITES)
+def test_write_to_stuck_reader(operation, call, family, way):
+    """A server that has stopped reading does not keep a writer waiting."""
+    with testing.stops_reading(1000, family) as address, safesocket.socket(family) as sock:
+        sock.connect(address)
+        assert_times_out(call, sock, way, "write", operation)
+
+
+@every_way
+@tcp
+def test_sendto_stuck_reader(family, way):
+    """Nor does it with sendto on a stream, where the address means nothing."""
+    with testing.stops_reading(family=family) as address, safesocket.socket(family) as sock:
+        sock.connect(address)
+        call = again_and_again(lambda sock: sock.sendto(MUCH, address))
+        assert_times_out(call, sock, way, "write", "sendto")
+
+
+@every_way
+def test_send_fds_to_stuck_reader(way):
+    """Nor does it with descriptors."""
+    with testing.stops_reading(family=AF_UNIX) as address, safesocket.socket(AF_UNIX) as sock:
+        sock.connect(address)
+        call = again_and_again(lambda sock: safesocket.send_fds(sock, [MUCH], [sock.fileno()]))
+        assert_times_out(call, sock, way, "write", "sendmsg")
+
+
+# Datagrams.
+
+DATAGRAM_READS = [
+    pytest.param(name, partial(call, flags), id=name + suffix)
+    for name, call in RECEIVING.items()
+    for suffix, flags in FLAGS.items()
+    if "peek" not in suffix
+]
+
+
+@every_way
+@every_family
+@pytest.mark.parametrize(("operation", "call"), DATAGRAM_READS)
+def test_read_from_silent_udp(operation, call, family, way):
+    """A datagram that gets no answer does not keep a client waiting."""
+    with testing.silent_udp(family) as address, safesocket.socket(family, SOCK_DGRAM) as sock:
+        sock.connect(address)
+        sock.send(b"anybody there?")
+        assert_times_out(call, sock, way, "read", operation)
+
+
+@every_way
+@tcp
+@pytest.mark.parametrize("name", ["recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into"])
+def test_read_from_silent_udp_unconnected(name, family, way):
+    """Nor if the client never connected."""
+    with testing.silent_udp(family) as address, safesocket.socket(family, SOCK_DGRAM) as sock:
+        sock.sendto(b"anybody there?", address)
+        assert_times_out(partial(RECEIVING[name], 0), sock, way, "read", name)
+
+
+@every_way
+@pytest.mark.parametrize("name", ["send", "sendall", "sendmsg"])
+def test_write_to_full_unix_datagram_server(name, way):
+    """A datagram server at a path that reads nothing does not keep its clients waiting."""
+    message = [b"message"] if name == "sendmsg" else b"message"
+    with testing.silent_udp(AF_UNIX) as address, safesocket.socket(AF_UNIX, SOCK_DGRAM) as sock:
+        sock.connect(address)
+        call = again_and_again(lambda sock: getattr(sock, name)(message))
+        assert_times_out(call, sock, way, "write", name)
+
+
+@every_way
+@pytest.mark.parametrize(
+    ("name", "args"), [("sendto", (b"message",)), ("sendmsg", ([b"message"], (), 0))]
+)
+def test_write_to_full_unix_datagram_server_unconnected(name, args, way):
+    """Nor those that never connected, as a logger does."""
+    with testing.silent_udp(AF_UNIX) as address, safesocket.socket(AF_UNIX, SOCK_DGRAM) as sock:
+        call = again_and_again(lambda sock: getattr(sock, name)(*args, address))
+        assert_times_out(call, sock, way, "write", name)
+
+
+# Connecting.
+
+
+@every_way
+@every_family
+def test_connect_to_full_backlog(family, way):
+    """A server that accepts nobody does not keep its clients waiting."""
+    with testing.never_accepts(family) as address, safesocket.socket(family) as sock:
+        assert_times_out(lambda sock: sock.connect(address), sock, way, "connect", "connect")
+
+
+@every_way
+@every_family
+def test_connect_ex_to_full_backlog(family, way):
+    """connect_ex says ETIMEDOUT of our limits; of a settimeout EAGAIN, as the stdlib does."""
+    with testing.never_accepts(family) as address, safesocket.socket(family) as sock:
+        expected = errno.EAGAIN if way.source == "settimeout" else errno.ETIMEDOUT
+        with limited(way, sock, "connect"), within(LIMIT):
+            assert sock.connect_ex(address) == expected
+
+
+@tcp
+@pytest.mark.parametrize("source", ["configure", "timeouts", "create_connection", "settimeout"])
+def test_create_connection_to_full_backlog(source, family):
+    """create_connection gives up in time, whoever has set the limit."""
+    with testing.never_accepts(family) as address, ExitStack() as stack:
+        connect = partial(safesocket.create_connection, address)
+        if source == "configure":
+            safesocket.configure(connect=LIMIT)
+        elif source == "timeouts":
+            stack.enter_context(safesocket.timeouts(connect=LIMIT))
+        elif source == "create_connection":
+            connect = partial(connect, timeout=LIMIT)
+        else:
+            socket.setdefaulttimeout(LIMIT)
+        with within(LIMIT, at_least=LIMIT), pytest.raises(errors.ConnectTimeoutError) as it:
+            connect()
+    assert (it.value.operation, it.value.timeout) == ("connect", LIMIT)
+    assert it.value.timeout_source == source
+
+
+# Readiness that is none.
+
+
+def refused_before(sock):
+    """Make *sock* one whose error queue holds a refused datagram, so that poll() always returns."""
+    with socket.socket(type=SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        sock.connect(nobody.getsockname())
+    sock.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR, ip(7)
+    sock.send(b"anybody there?")
+    with pytest.raises(ConnectionRefusedError):
+        sock.recv(9)
+
+
+@needs_dontwait
+@pytest.mark.skipif(sys.platform != "linux", reason="error queues are Linux's")
+@pytest.mark.parametrize("name", RECEIVING)
+def test_read_beside_error_queue(name):
+    """What waits in the error queue looks like data to poll(): the wait ends all the same."""
+    with safesocket.socket(AF_INET, SOCK_DGRAM) as sock:
+        refused_before(sock)
+        assert_times_out(partial(RECEIVING[name], 0), sock, BY_BLOCK, "read", name)
+
+
+def with_receipt(sock):
+    """Put the receipt of a zero-copy send into the error queue of a connected *sock*."""
+    sock.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+    assert sock.send(bytes(1000), 0x4000000) == 1000  # MSG_ZEROCOPY
+    receipt = select.poll()
+    receipt.register(sock, 0)
+    assert receipt.poll(GUARD * 1000) == [(sock.fileno(), select.POLLERR)]
+
+
+@needs_dontwait
+@pytest.mark.skipif(sys.platform != "linux", reason="error queues are Linux's")
+@pytest.mark.parametrize(("operation", "call"), READS)
+def test_read_beside_receipt(operation, call):
+    """The same on a stream, whose error queue holds the receipt of a zero-copy send."""
+    with testing.never_answers() as address, safesocket.create_connection(address) as sock:
+        with_receipt(sock)
+        assert_times_out(call, sock, BY_BLOCK, "read", operation)
+
+
+@needs_dontwait
+@pytest.mark.skipif(sys.platform != "linux", reason="error queues are Linux's")
+@pytest.mark.parametrize(("operation", "call"), WRITES)
+def test_write_beside_receipt(operation, call):
+    """The same for writes."""
+    with testing.stops_reading(1000) as address, safesocket.create_connection(address) as sock:
+        with_receipt(sock)
+        assert_times_out(call, sock, BY_BLOCK, "write", operation)
+
+
+@pytest.mark.parametrize("threads", [3])
+def test_recv_waitall_peek_in_busy_process(threads):
+    """Threads that leave the waiting one no time do not make it miss the end of its limit."""
+    idle = threading.Event()
+
+    def spin():
+        while not idle.is_set():
+            pass
+
+    with testing.drips(GUARD) as address, ExitStack() as stack:
+        sock = stack.enter_context(safesocket.create_connection(address))
+        assert sock.recv(9, MSG_PEEK) == b"."
+        for _ in range(threads):
+            stack.enter_context(calling(spin))
+        stack.callback(idle.set)
+        safesocket.set_timeouts(sock, read=LIMIT)
+        assert [sock.recv(9, MSG_WAITALL | MSG_PEEK) for _ in range(10)] == [b"."] * 10
+
+
+# Systems without MSG_DONTWAIT.
+
+OPERATIONS = "reading writing connecting serving stream".split()
+
+WITHOUT_DONTWAIT = """
+import _socket, socket, sys
+del _socket.MSG_DONTWAIT, socket.MSG_DONTWAIT
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def runs_without_dontwait():
+    """The other tests of operations, each file in a process that has no MSG_DONTWAIT."""
+    options = ["-q", "-p", "no:cacheprovider"]
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                Popen(
+                    [sys.executable, "-c", WITHOUT_DONTWAIT, *options, f"tests/test_{name}.py"],
+                    cwd=ROOT,
+                    stdout=PIPE,
+                    stderr=STDOUT,
+                    text=True,
+                )
+            )
+            for name in OPERATIONS
+        }
+
+
+@needs_dontwait
+@pytest.mark.timeout(60, func_only=False)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_without_dontwait(name, runs_without_dontwait):
+    """Where there is no MSG_DONTWAIT, as on Windows, all else holds as well."""
+    said, _ = runs_without_dontwait[name].communicate()
+    assert runs_without_dontwait[name].returncode == 0, said
