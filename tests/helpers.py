@@ -269,7 +269,7 @@ def within(limit, at_least=0.0):
     started = time.monotonic()
     yield
     took = time.monotonic() - started
-    assert at_least * 0.9 <= took <= limit + SLACK
+    assert at_least * 0.9 <= took <= limit + SLACK, f"took {took:.3f} s"
 
 
 @contextmanager

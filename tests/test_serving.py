@@ -211,7 +211,7 @@ def test_accept_interrupted(lib, mode):
     with server(lib, mode=mode) as (listener, come), counted_alarms() as seen:
         with later(LIMIT, come):
             listener.accept()[0].close()
-        assert len(seen) > 3
+        assert seen
 
 
 @needs_alarm

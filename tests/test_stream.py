@@ -367,7 +367,7 @@ def test_makefile_interrupted(lib, mode):
     with connected(lib, mode=mode) as (sock, peer), sock.makefile("rb") as file:
         with counted_alarms() as seen, later(LIMIT, peer.sendall, b"hello\n"):
             assert file.readline() == b"hello\n"
-        assert len(seen) > 3
+        assert seen
 
 
 @needs_alarm
@@ -558,7 +558,7 @@ def test_sendfile_interrupted(lib, make, mode):
         with later(LIMIT, lambda: received.append(everything(peer))):
             assert sock.sendfile(file) == len(SOME)
             sock.shutdown(SHUT_WR)
-        assert len(seen) > 3
+        assert seen
     assert received == [SOME]
 
 
