@@ -145,7 +145,7 @@ class _Stream:
 
 if sys.platform != "win32":
     _read_at = os.pread
-else:
+else:  # pragma: no cover (Windows)
 
     def _read_at(fd: int, length: int, offset: int, /) -> bytes:
         os.lseek(fd, offset, os.SEEK_SET)

@@ -73,7 +73,7 @@ if sys.platform != "win32" and hasattr(select, "poll"):
         poller.register(fd, 0)
         return any(events & select.POLLERR for _, events in poller.poll(0))
 
-else:
+else:  # pragma: no cover (Windows)
     _select = select.select
     READABLE, WRITABLE = 1, 4
 
@@ -91,7 +91,7 @@ else:
 
 if hasattr(_socket, "MSG_DONTWAIT"):
     DONTWAIT = int(_socket.MSG_DONTWAIT)
-else:
+else:  # pragma: no cover (tests/test_hangs.py runs it in processes that have no MSG_DONTWAIT)
     DONTWAIT = 1 << 30  # never reaches the system
 
     #: bytes; a blocking send of more may sleep although the socket is writable
