@@ -10,7 +10,6 @@ import _socket
 import errno
 import socket as stdlib
 import sys
-from time import sleep
 
 from . import _system
 from ._failing import fail
@@ -20,7 +19,7 @@ from ._scope import WRITE, talks_to_others
 from ._system import now
 from ._timeouts import Limit
 from ._timeouts import limit as limit_of
-from ._wait import backoff, ready_before
+from ._wait import backoff, ready_before, rest_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,20 +179,17 @@ def _begin(sock: Socket, address: Any) -> int:
 
 def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> int:
     """Return the errno of connecting after a first step that returned *number*, 0 for success."""
-    for pause in backoff():
-        remaining = max(end - now(), 0)
+    pauses = backoff()
+    while True:
         if number in _UNDER_WAY:
-            if not ready_before(end, sock, WRITE):
-                break
-            number = _outcome(sock, address)
-        elif number == errno.EAGAIN and _system.family(sock) == _UNIX and remaining:
-            sleep(min(pause, remaining))  # the backlog is full, and nothing tells when it is not
-            number = _system.connect_ex(sock, address)
+            in_time = ready_before(end, sock, WRITE)
+        elif number == errno.EAGAIN and _system.family(sock) == _UNIX:
+            in_time = rest_before(end, next(pauses))  # a full backlog, which cannot be polled
         else:
-            break
-    if number in _UNFINISHED:
-        raise TimeoutError("timed out")
-    return number
+            return number
+        if not in_time:
+            raise TimeoutError("timed out")
+        number = _outcome(sock, address)
 
 
 def _outcome(sock: Socket, address: Any) -> int:
@@ -203,7 +199,8 @@ def _outcome(sock: Socket, address: Any) -> int:
     does. SO_ERROR tells, too, but afterwards the next connect() of the program would be
     answered for this one (ECONNABORTED after a refusal).
     """
-    if sys.platform == "linux" and _system.family(sock) in _INTERNET:
+    family = _system.family(sock)
+    if family == _UNIX or (sys.platform == "linux" and family in _INTERNET):
         return _system.connect_ex(sock, address)
     return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 

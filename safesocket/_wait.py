@@ -96,11 +96,11 @@ def ready_before(end: float, sock: Socket, phase: str) -> bool:
     return True
 
 
-def rest_before(end: float) -> bool:
-    """Sleep a little where poll is of no use; tell whether it is before *end* still."""
+def rest_before(end: float, seconds: float = _REST) -> bool:
+    """Sleep for *seconds* where poll is of no use; tell whether it is before *end* still."""
     remaining = end - _system.now()
     if remaining > 0:
-        sleep(min(remaining, _REST))
+        sleep(min(remaining, seconds))
     return remaining > 0
 
 
