@@ -152,6 +152,20 @@ def socketpair(
 
 
 _fill(globals())
+if hasattr(_stdlib, "_fallback_socketpair"):  # from Python 3.13 on, everywhere
+    _tcp_pair: Any = globals()["_fallback_socketpair"]
+
+    def _fallback_socketpair(
+        family: int = _stdlib.AF_INET,
+        type: int = _stdlib.SOCK_STREAM,  # noqa: A002 (the stdlib's name)
+        proto: int = 0,
+    ) -> tuple[socket, socket]:
+        """Return a pair of TCP sockets that are connected to each other."""
+        ends: tuple[socket, socket] = _tcp_pair(family, type, proto)
+        _pair(*ends)
+        return ends
+
+
 _socketpair: Any = _rehomed(_stdlib.socketpair, globals())  # type: ignore[arg-type]
 _create_server: Any = _rehomed(_stdlib.create_server, globals())  # type: ignore[arg-type]
 

@@ -8,6 +8,7 @@ import gc
 import os
 import pickle
 import random
+import select
 import signal
 import socket
 import struct
@@ -261,6 +262,21 @@ def datagrams(lib=safesocket, family=AF_INET, mode=None):
         if mode is not None:
             sock.settimeout(mode)
         yield sock, peer
+
+
+needs_error_queue = pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(_socket, "MSG_DONTWAIT"),
+    reason="error queues are Linux's",
+)
+
+
+def put_receipt(sock):
+    """Put the receipt of a zero-copy send into the error queue of *sock*: poll() returns always."""
+    sock.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+    assert sock.send(bytes(1000), 0x4000000) == 1000  # MSG_ZEROCOPY
+    receipt = select.poll()
+    receipt.register(sock, 0)
+    assert receipt.poll(GUARD * 1000) == [(sock.fileno(), select.POLLERR)]
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from __future__ import annotations
 import array
 import ctypes
 import errno
+import inspect
 import os
 import socket
 import struct
+import sys
 from contextlib import ExitStack
 from functools import partial, reduce
 from itertools import chain, combinations
@@ -41,7 +43,9 @@ from tests.helpers import (
     mode_of,
     needs_alarm,
     needs_dontwait,
+    needs_error_queue,
     outcome,
+    put_receipt,
     set_kernel_timeout,
     set_nonblocking_behind_python,
     still_waits,
@@ -539,6 +543,30 @@ def test_waitall_by_two_threads():
         assert sorted(one.result(GUARD) + other.result(GUARD)) == sorted(data)
 
 
+@needs_error_queue
+@as_the_stdlib
+@every_wait
+def test_recv_beside_receipt(lib, flags):
+    """Receipts in the error queue, which poll() takes for news, do not cut a read short."""
+    with connected(lib) as (sock, peer):
+        put_receipt(sock)
+        with later(LIMIT, peer.sendall, b"he"), later(2 * LIMIT, peer.sendall, b"llo"):
+            assert sock.recv(5, flags) == (b"hello" if flags & MSG_WAITALL else b"he")
+
+
+@needs_error_queue
+def test_waitall_beside_receipt_needs_no_stack():
+    """Nor does a long wait beside them pile up calls."""
+    limit, depth = sys.getrecursionlimit(), len(inspect.stack(0))
+    with connected() as (sock, _), safesocket.timeouts(read=0.15):
+        put_receipt(sock)
+        sys.setrecursionlimit(depth + 50)
+        try:
+            assert outcome(sock.recv, 5, MSG_WAITALL) == (TimeoutError, None, ("timed out",))
+        finally:
+            sys.setrecursionlimit(limit)
+
+
 def test_waitall_gives_buffer_back():
     """After a time-out the buffer is the program's again, though the error is kept."""
     buffer = bytearray(9)
@@ -642,6 +670,18 @@ def test_read_stopped_by_handler(read, mode, kind):
             read(sock)
         peer.sendall(b"hello")
         assert read(sock) == b"hello"
+
+
+@needs_alarm
+@needs_error_queue
+@every_waiting_read
+@every_stop
+def test_read_beside_receipt_stopped_by_handler(read, kind):
+    """And what a signal handler raises has nothing behind it there either."""
+    with connected() as (sock, _):
+        put_receipt(sock)
+        with stopped_by(kind):
+            read(sock)
 
 
 # Threads and forks.
