@@ -67,11 +67,24 @@ if sys.platform != "win32" and hasattr(select, "poll"):
         poller.register(fd, events)
         return bool(poller.poll(min(seconds * 1000, _MOST_MILLISECONDS)))
 
-    def has_failed(fd: int) -> bool:
-        """Tell whether an error is pending on *fd*, without taking it."""
+    _END = select.POLLHUP | getattr(select, "POLLRDHUP", 0)
+
+    def _events(fd: int) -> int:
         poller = _poll()
-        poller.register(fd, 0)
-        return any(events & select.POLLERR for _, events in poller.poll(0))
+        poller.register(fd, _END)
+        return sum(events for _, events in poller.poll(0))
+
+    def has_failed(fd: int) -> bool:
+        """Tell whether an error is pending on *fd*, without taking it.
+
+        POLLERR alone may be a message in the error queue: ip(7), IP_RECVERR.
+        """
+        both = select.POLLERR | select.POLLHUP
+        return fd < 0 or _events(fd) & both == both
+
+    def has_ended(fd: int) -> bool:
+        """Tell whether nothing more will come on *fd* than is there."""
+        return fd < 0 or bool(_events(fd) & _END)
 
 else:  # pragma: no cover (Windows)
     _select = select.select
@@ -87,6 +100,8 @@ else:  # pragma: no cover (Windows)
     def has_failed(fd: int) -> bool:  # noqa: ARG001
         """Tell whether an error is pending on *fd*; select cannot."""
         return False
+
+    has_ended = has_failed
 
 
 if hasattr(_socket, "MSG_DONTWAIT"):

@@ -116,10 +116,11 @@ def wait_to_read(sock: Socket, operation: str, call: Callable[..., T], *args: An
         try:
             return call(sock, *most, flags | _system.DONTWAIT)
         except BlockingIOError:  # somebody else was faster, or the checksum was wrong; select(2)
-            if not rest_before(end):
-                break
+            pass  # and rest out of here, or what a signal raises then would have this behind it
         except OSError as exc:
             fail(sock, exc, operation, elapsed=_system.now() - started)
+        if not rest_before(end):
+            break
     timed_out = TimeoutError("timed out")
     fail(sock, timed_out, operation, elapsed=_system.now() - started, limit=limit)
 

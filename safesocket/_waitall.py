@@ -8,12 +8,11 @@ off the socket must not be lost. A limit that passes before the first byte is a 
 from __future__ import annotations
 
 import _socket
-import select
 
 from . import _system
 from ._failing import fail, plainly
 from ._scope import READ
-from ._wait import Patience, backoff, own_limit, wait_to_read
+from ._wait import Patience, backoff, own_limit, rest_before, wait_to_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _WAITALL = int(getattr(_socket, "MSG_WAITALL", 0))
-_HUNG_UP = int(getattr(select, "POLLRDHUP", _system.READABLE))
+_NOT_YET = -1  # nothing was there after all
 
 
 def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
@@ -65,6 +64,7 @@ class _Filling:
         self._sock = sock
         self._patience = patience
         self._flags = flags | _system.DONTWAIT
+        self._stumbled = False
         self.ancillary: list[Any] = []
         self.msg_flags = 0
         self.address: Any = None
@@ -82,6 +82,8 @@ class _Filling:
         count, size = 0, sum(map(len, views))
         while count < size and self._more(count):
             got = self._read(views, count, ancbufsize)
+            if got == _NOT_YET:
+                continue
             if not got:
                 break
             count += got
@@ -92,6 +94,8 @@ class _Filling:
     def _more(self, count: int) -> bool:
         """Wait for more than *count* bytes; what is there already must not be lost."""
         try:
+            if self._stumbled:
+                self._patience.stumbled()
             self._patience.pause()
         except TimeoutError:
             if not count:
@@ -101,12 +105,12 @@ class _Filling:
         return not (count and _system.has_failed(_system.fileno(self._sock)))
 
     def _read(self, views: list[memoryview], count: int, ancbufsize: int) -> int:
-        """Return how many bytes were read behind the first *count*; 0 for no more."""
+        """Return how many bytes were read behind the first *count*; 0 for no more, or _NOT_YET."""
         left = _behind(views, count)
         try:
             got, *rest = _read_message(self._sock, left, ancbufsize, self._flags)
         except BlockingIOError:
-            return self._read_again(views, count, ancbufsize)
+            rest = []
         except OSError as exc:
             if count:
                 return 0
@@ -114,15 +118,12 @@ class _Filling:
         finally:
             for view in left:
                 view.release()
+        self._stumbled = not rest
+        if not rest:
+            return _NOT_YET
         self.ancillary, self.msg_flags, self.address = rest
         self._patience.made_progress()
         return int(got)
-
-    def _read_again(self, views: list[memoryview], count: int, ancbufsize: int) -> int:
-        if not self._more(count):
-            return 0
-        self._patience.stumbled()
-        return self._read(views, count, ancbufsize)
 
 
 def _read_message(sock: Socket, views: list[Any], ancbufsize: int, flags: int) -> Any:
@@ -151,9 +152,10 @@ def _peek_whole(
         try:
             return call(sock, *most, flags | _system.DONTWAIT)
         except BlockingIOError:  # another thread has taken it
-            patience.stumbled()
+            pass
         except OSError as exc:
             patience.give_up(exc)
+        patience.stumbled()
 
 
 def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
@@ -162,14 +164,12 @@ def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
     seen = 0
     for pause in backoff():
         there = _peek(sock, wanted)
-        if there >= wanted or _system.ready(
-            _system.fileno(sock), _HUNG_UP, min(pause, max(patience.end() - _system.now(), 0))
-        ):
+        if there >= wanted or _system.has_ended(_system.fileno(sock)):
             return
         if there > seen:
             seen = there
             patience.made_progress()
-        elif patience.end() <= _system.now():
+        if not rest_before(patience.end(), pause):
             return
 
 

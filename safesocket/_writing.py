@@ -213,12 +213,15 @@ def finish_patiently(
     while True:
         patience.pause(bytes_sent=sent)
         try:
-            sent += push(sent, flags | _DONTWAIT)
+            taken = push(sent, flags | _DONTWAIT)
         except BlockingIOError:
-            patience.stumbled(bytes_sent=sent)
-            continue
+            taken = NOTHING_YET
         except OSError as exc:
             patience.give_up(exc, bytes_sent=sent)
+        if taken == NOTHING_YET:
+            patience.stumbled(bytes_sent=sent)
+            continue
+        sent += taken
         if sent >= size:
             return sent
         if not total:
