@@ -259,6 +259,26 @@ def test_send_by_two_threads(lib):
         assert sorted(reader.result(GUARD)) == sorted(SOME + SOME)
 
 
+@as_the_stdlib
+@every_write
+def test_write_buffer_without_length(lib, write):
+    """A buffer need not have a length in items: a number has not."""
+    with connected(lib) as (sock, peer):
+        assert write(sock, ctypes.c_int32(-1)) == 4
+        assert rest(sock, peer) == b"\xff" * 4
+
+
+def test_send_counts_bytes_not_items():
+    """That as many bytes were taken as there are items does not mean that all was."""
+    with narrow(family=AF_UNIX, mode=0) as (sock, _):
+        taken = sock.send(array.array("b", MUCH))
+    items = array.array("i", MUCH[: 4 * taken])
+    with narrow(family=AF_UNIX) as (sock, peer), calling(everything, peer) as reader:
+        assert sock.send(items) == 4 * taken
+        sock.shutdown(socket.SHUT_WR)
+        assert reader.result(GUARD) == MUCH[: 4 * taken]
+
+
 # Nothing to send is something, too.
 
 EMPTY = {
@@ -465,10 +485,24 @@ def test_write_short_with_timeout(lib, write):
 @as_the_stdlib
 def test_sendall_with_timeout_is_one_total(lib):
     """With a settimeout sendall has that time for everything, whatever the progress."""
-    with testing.reads_slowly(0.005, chunk=4096) as address, lib.socket() as sock:
+    taken = []
+    slow = testing.reads_slowly(0.005, chunk=16384, on_data=taken.append)
+    with slow as address, lib.socket() as sock:
+        sock.setsockopt(SOL_SOCKET, SO_SNDBUF, 20_000)
         sock.connect(address)
         sock.settimeout(5 * LIMIT)
         with within(5 * LIMIT, at_least=5 * LIMIT), pytest.raises(TimeoutError):
+            sock.sendall(MUCH)
+    assert len(taken) > 3
+
+
+@as_the_stdlib
+def test_sendall_with_timeout_counts_the_first_wait(lib):
+    """Of that time the wait for the first byte is a part."""
+    with narrow(lib, mode=0.4) as (sock, peer):
+        fill(sock)
+        in_time = within(0.4, at_least=0.4)
+        with later(0.35, peer.recv, 1 << 20), in_time, pytest.raises(TimeoutError):
             sock.sendall(MUCH)
 
 
