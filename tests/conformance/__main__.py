@@ -35,6 +35,7 @@ from tests.conformance._compare import (
     judge,
     tabulate,
 )
+from tests.conformance._machine import unfit
 from tests.conformance.set_apart import SET_APART
 
 HERE = Path(__file__).resolve().parent
@@ -82,7 +83,7 @@ def run(mode: str, suite: str, resources: str = "", *tests: str) -> Run:
         events, log, cwd = (Path(folder, name) for name in ("events", "log", "cwd"))
         events.touch()
         cwd.mkdir()
-        arguments = [mode, suite, resources, str(events), *tests]
+        arguments = [mode, suite, resources, json.dumps(unfit(suite)), str(events), *tests]
         broken = call([sys.executable, str(HERE / "_child.py"), *arguments], cwd, log)
         return Run(mode, read_events(events), read_lines(log), broken)
 

@@ -1,10 +1,10 @@
 """One suite of CPython's in one mode: run as a script, in a process of its own.
 
-    python _child.py MODE SUITE RESOURCES EVENTS [TEST]
+    python _child.py MODE SUITE RESOURCES UNFIT EVENTS [TEST]
 
 Here live the modes, and what it takes to run a suite as ``python -m test SUITE`` does: quietly,
 in an empty directory, with no resource enabled but those named in RESOURCES (``-u`` there:
-network, cpu and so on; "" is its default too). Nothing is compared here and nothing of ``test``
+network, cpu and so on; "" is its default too). UNFIT is JSON: what this machine cannot run. Nothing is compared here and nothing of ``test``
 is imported at the top. EVENTS gets one line of JSON per event, at once, so that a crash or a
 hang loses none; TEST is the id of the only test to run. The exit status tells no more than
 whether the run came to its end.
@@ -181,7 +181,14 @@ def watch() -> None:
     faulthandler.dump_traceback_later(WATCHDOG, exit=True, file=STDERR)
 
 
-def run(mode: str, suite: str, resources: str, chosen: Collection[str], events: TextIO) -> None:
+def run(
+    mode: str,
+    suite: str,
+    resources: str,
+    unfit: dict[str, str],
+    chosen: Collection[str],
+    events: TextIO,
+) -> None:
     """Run the tests of a suite, or only the *chosen*, in their order."""
     with MODES[mode]() as standing_in:
         every = flatten(load(suite, resources))
@@ -189,22 +196,31 @@ def run(mode: str, suite: str, resources: str, chosen: Collection[str], events: 
     require(tests.countTestCases(), f"{suite} has no test {' '.join(chosen)}")
     print(f"{mode}: {standing_in}", flush=True)
     random.seed(0)  # the same "random" test data in both runs
+    skip(tests, unfit)
     recorder = Recorder(events)
     tests.run(recorder)
     if altered():
         recorder.write(LEFT_BEHIND, "ERROR")
 
 
+def skip(tests: unittest.TestSuite, unfit: dict[str, str]) -> None:
+    """Skip the *unfit* (start of an id -> reason) as CPython's own decorators do."""
+    for test in tests:
+        for start, reason in unfit.items():
+            if test.id().startswith(start):
+                unittest.skip(reason)(type(test))
+
+
 def is_chosen(test: unittest.TestCase, chosen: Collection[str]) -> bool:
     return not chosen or test.id() in chosen
 
 
-def main(mode: str, suite: str, resources: str, path: str, *chosen: str) -> None:
+def main(mode: str, suite: str, resources: str, unfit: str, path: str, *chosen: str) -> None:
     del sys.path[0]  # this directory
     faulthandler.enable()
     watch()
     with open(path, "w", encoding="utf-8") as events:
-        run(mode, suite, resources, chosen, events)
+        run(mode, suite, resources, json.loads(unfit), chosen, events)
     watch()  # for the exit: a thread left behind would hold it up
 
 
