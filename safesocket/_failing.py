@@ -7,7 +7,7 @@ and raises. No waiting, no table.
 from __future__ import annotations
 
 from . import _system
-from ._route import Route, route_of
+from ._route import Route, recall, route_of
 from ._timeouts import Limit
 from ._translate import told_by, translate
 from .errors import SafeSocketError
@@ -52,7 +52,7 @@ def fail(
 
     A socket in non-blocking mode gets *exc* itself: event loops compare texts and identities.
     """
-    own = _system.gettimeout(sock)
+    own = mode_of(sock)
     if own == 0 or isinstance(exc, _UNTOUCHED) or type(exc).__module__ not in _STDLIB:
         try:
             raise exc
@@ -67,6 +67,12 @@ def fail(
     throw(
         exc, translate(exc, operation, route, elapsed=elapsed, limit=limit, bytes_sent=bytes_sent)
     )
+
+
+def mode_of(sock: Socket) -> float | None:
+    """Return the timeout that the program gave *sock*: None in blocking mode."""
+    known = recall(sock)
+    return None if known is not None and known.lent else _system.gettimeout(sock)
 
 
 def throw(exc: OSError, error: SafeSocketError) -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 
+from . import _tlshints
 from . import errors as e
 from ._roles import FRESH
 
@@ -205,6 +206,8 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
         return _DEAD_STREAM if error.operation == "read" else None  # the text says it all
     if issubclass(leaf, e.ResolveError):
         return _of_a_lookup(error, leaf)
+    if issubclass(leaf, e.TLSError) and leaf not in _HINTS:
+        return _tlshints.hint_for(error)
     text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
     if error.bytes_sent is not None and leaf is e.WriteTimeoutError:
         text += "; bytes_sent says how much the kernel had taken"

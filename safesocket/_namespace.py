@@ -1,4 +1,4 @@
-"""The stdlib's ``socket`` namespace with our names in it; nothing else.
+"""A namespace of the stdlib's, ``socket`` or ``ssl``, with our names in it; nothing else.
 
 Functions of the stdlib that make sockets (``create_server``, ``socketpair``, ``fromfd``, …) look
 their names up in the module they were written in. Here the same code gets another module to
@@ -8,7 +8,7 @@ look in: nothing is copied, so signatures, texts and fixes are always those of t
 from __future__ import annotations
 
 import socket as stdlib
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,17 +39,23 @@ def rehomed(function: FunctionType, namespace: dict[str, Any]) -> Any:
     return made
 
 
-def fill(namespace: dict[str, Any]) -> None:
-    """Give the module *namespace* every name of the stdlib's that it does not define itself."""
-    safer = (vars(stdlib).keys() & namespace.keys()) - _OF_THE_MODULE
-    for name, value in vars(stdlib).items():
+def fill(namespace: dict[str, Any], module: ModuleType = stdlib) -> None:
+    """Give the module *namespace* every name of the stdlib's *module* that it does not define.
+
+    What *module* has under two names is one object under both here, too.
+    """
+    safer = (vars(module).keys() & namespace.keys()) - _OF_THE_MODULE
+    made: dict[int, Any] = {}
+    for name, value in vars(module).items():
         if name in _OF_THE_MODULE or name in namespace:
             continue
-        namespace[name] = rehomed(value, namespace) if _uses(value, safer) else value
+        if _uses(value, safer, module):
+            value = made.setdefault(id(value), rehomed(value, namespace))
+        namespace[name] = value
 
 
-def _uses(value: Any, names: set[str]) -> bool:
+def _uses(value: Any, names: set[str], module: ModuleType) -> bool:
     """Tell whether *value* is a function of the stdlib's module that looks up one of *names*."""
-    if not isinstance(value, FunctionType) or value.__module__ != stdlib.__name__:
+    if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
         return False
     return not names.isdisjoint(value.__code__.co_names)

@@ -15,6 +15,7 @@ from ._timeouts import FOREVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket
     from typing import Any
 
@@ -177,13 +178,24 @@ def settimeout(self: Socket, value: float | None, /) -> None:
         SocketClosedError: the socket is closed.
     Source: Python ``socket.settimeout``.
     """
-    if value == FOREVER:
-        value = None
-    try:
-        _system.settimeout(self, value)
-    except OSError as exc:
-        fail(self, exc, "settimeout")
-    _mark_forever(self, value is None)
+    _set_mode(self, "settimeout", _system.settimeout, None if value == FOREVER else value)
+    _mark_forever(self, _system.gettimeout(self) is None)
+
+
+def settimeout_as_mode(self: Socket, value: float | None, /) -> None:
+    """Set the socket's own timeout: seconds, 0 for non-blocking, FOREVER for ever, None for none.
+
+    None only sets blocking mode: programs pass it without a thought, and safesocket's limits go
+    on to apply.
+
+    Raises:
+        ValueError: the value is negative.
+        TypeError: the value is not a number.
+        SocketClosedError: the socket is closed.
+    Source: Python ``socket.settimeout``.
+    """
+    _set_mode(self, "settimeout", _system.settimeout, None if value == FOREVER else value)
+    _mark_forever(self, value == FOREVER)
 
 
 def setblocking(self: Socket, flag: bool, /) -> None:
@@ -193,14 +205,31 @@ def setblocking(self: Socket, flag: bool, /) -> None:
         SocketClosedError: the socket is closed.
     Source: Python ``socket.setblocking``.
     """
-    try:
-        _system.setblocking(self, flag)
-    except OSError as exc:
-        fail(self, exc, "setblocking")
+    _set_mode(self, "setblocking", _system.setblocking, flag)
     _mark_forever(self, _system.gettimeout(self) is None)
+
+
+def setblocking_as_mode(self: Socket, flag: bool, /) -> None:
+    """Set blocking mode or non-blocking mode; safesocket's limits apply to the former.
+
+    Raises:
+        SocketClosedError: the socket is closed.
+    Source: Python ``socket.setblocking``.
+    """
+    _set_mode(self, "setblocking", _system.setblocking, flag)
+    _mark_forever(self, False)
+
+
+def _set_mode(sock: Socket, operation: str, call: Callable[..., None], value: Any) -> None:
+    try:
+        call(sock, value)
+    except OSError as exc:
+        fail(sock, exc, operation)
 
 
 def _mark_forever(sock: Socket, forever: bool) -> None:
     known = note(sock) if forever else recall(sock)
     if known is not None:
         known.forever = forever
+        known.lent = False  # the timeout in C is the program's again
+        known.term = None

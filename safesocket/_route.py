@@ -36,7 +36,7 @@ class Note(ref["Socket"]):
     WeakKeyDictionary with a separate value.
     """
 
-    __slots__ = ("address", "asked", "forever", "key", "limits", "role")
+    __slots__ = ("address", "asked", "forever", "key", "lent", "limits", "role", "term")
 
     key: int
     role: str
@@ -44,6 +44,8 @@ class Note(ref["Socket"]):
     address: Any  #: the sockaddr of the peer, where it differs from *asked*
     limits: Limits | None  #: of set_timeouts()
     forever: bool  #: settimeout(None) or settimeout(FOREVER) was called by the program
+    lent: bool  #: TLS: the program's mode is blocking, the timeout in C is safesocket's
+    term: object  #: TLS: the epoch of the limits for which the timeout in C was chosen
 
 
 _notes: dict[int, Note] = {}
@@ -68,7 +70,8 @@ def note(sock: Socket) -> Note:
         found.key = key
         found.role = FRESH
         found.asked = found.address = found.limits = None
-        found.forever = False
+        found.forever = found.lent = False
+        found.term = None
         _notes[key] = found
     return found
 

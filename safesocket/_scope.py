@@ -13,6 +13,7 @@ from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, FRESH, PAIRED
 
 READ = "read"
 WRITE = "write"
+HANDSHAKE = "handshake"
 
 _STREAMS = {int(_socket.SOCK_STREAM), int(getattr(_socket, "SOCK_SEQPACKET", _socket.SOCK_STREAM))}
 _DATAGRAM = int(_socket.SOCK_DGRAM)
@@ -41,13 +42,15 @@ _TABLE: dict[tuple[str, bool], dict[str, str | None]] = {
 
 
 def governs(phase: str, role: str, family: int, kind: int, named: bool) -> str | None:
-    """Return the name of the limit for *phase* (READ or WRITE), None for unlimited.
+    """Return the name of the limit for *phase* (READ, WRITE, HANDSHAKE), None for unlimited.
 
     *kind* is the socket's type; *named* tells whether an AF_UNIX socket has a path at either
     end: without one it is half of a ``socketpair``, the program talking to itself.
     """
     if not talks_to_others(family, kind, named):
         return None
+    if phase == HANDSHAKE:  # a server's, too: a client that never speaks would stall its loop
+        return None if role == PAIRED else HANDSHAKE
     return _TABLE[role, kind == _DATAGRAM][phase]
 
 

@@ -66,6 +66,7 @@ def set_timeouts(sock: Socket, limits: Timeouts | None = None, /, **named: float
     known = note(_checked(sock))
     known.limits = chosen or None
     known.forever = False
+    known.term = None
 
 
 def get_timeouts(sock: Socket | None = None) -> Timeouts:

@@ -177,9 +177,17 @@ _process: dict[str, Limit] = {**limits_from("default", Timeouts(), {}), **_from_
 _blocks: ContextVar[tuple[timeouts, ...]] = ContextVar("safesocket.timeouts", default=())
 
 
+#: the blocks of this context, if any; called by what cannot ask for its limit at every turn
+blocks = _blocks.get
+#: another object whenever the process's limits have changed: who remembers it sees the change
+epoch = object()
+
+
 def configure_limits(limits: dict[str, Limit]) -> None:
     """Put *limits* in force for the process."""
+    global epoch
     _process.update(limits)  # one step, also for threads that read meanwhile
+    epoch = object()
 
 
 class timeouts:  # a context manager reads as a verb

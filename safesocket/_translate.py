@@ -40,19 +40,21 @@ PHASES = {
     **dict.fromkeys(("accept",), ACCEPT),
     **dict.fromkeys(("bind", "listen"), BIND),
     **dict.fromkeys(("recv", "recv_into", "recvfrom", "recvfrom_into"), READ),
-    **dict.fromkeys(("recvmsg", "recvmsg_into", "read"), READ),
+    **dict.fromkeys(("recvmsg", "recvmsg_into", "read", "unwrap"), READ),
     **dict.fromkeys(("send", "sendall", "sendto", "sendmsg", "sendmsg_afalg", "sendfile"), WRITE),
+    **dict.fromkeys(("write",), WRITE),
+    **dict.fromkeys(("do_handshake",), HANDSHAKE),
     **dict.fromkeys(("getaddrinfo", "gethostbyname", "gethostbyname_ex"), RESOLVE),
     **dict.fromkeys(("gethostbyaddr", "getnameinfo"), RESOLVE),
 }
 
-_UMBRELLAS: dict[str, type[e.SafeSocketError]] = {
-    CONNECT: e.ConnectError,
-    BIND: e.BindError,
-    READ: e.TransferError,
-    WRITE: e.TransferError,
-    RESOLVE: e.ResolveError,
-    HANDSHAKE: e.TLSError,
+_UMBRELLAS: dict[str, tuple[type[e.SafeSocketError], ...]] = {
+    CONNECT: (e.ConnectError,),
+    BIND: (e.BindError,),
+    READ: (e.TransferError,),
+    WRITE: (e.TransferError,),
+    RESOLVE: (e.ResolveError,),
+    HANDSHAKE: (e.TLSError, e.ConnectError),
 }
 
 _TIMEOUTS: dict[str, type[e.SafeSocketError]] = {
@@ -124,6 +126,10 @@ def leaf_of(exc: OSError, operation: str) -> type[e.SafeSocketError]:
     if isinstance(exc, gaierror):
         return e.HostNotFoundError if exc.errno in _NO_SUCH_NAME else e.ResolverError
     phase = PHASES.get(operation, _ANY)
+    if type(exc).__module__ == "ssl":
+        from . import _tlserrors  # here: whoever raised it has imported ssl
+
+        return _tlserrors.leaf_of(exc, shaking_hands=phase == HANDSHAKE)
     if exc.errno is None:
         timed_out = isinstance(exc, TimeoutError)
         return _TIMEOUTS.get(phase, e.SocketTimeoutError) if timed_out else e.SocketOperationError
@@ -141,8 +147,8 @@ def translate(
 ) -> e.SafeSocketError:
     """Return the documented error for *exc*, which *operation* met on *route*."""
     leaf = leaf_of(exc, operation)
-    umbrella = _UMBRELLAS.get(PHASES.get(operation, _ANY), e.SafeSocketError)
-    kind: type[e.SafeSocketError] = e.combined(leaf, umbrella, *_builtin(exc))  # type: ignore[arg-type]
+    umbrella = _UMBRELLAS.get(PHASES.get(operation, _ANY), ())
+    kind: type[e.SafeSocketError] = e.combined(leaf, *umbrella, *_builtin(exc))  # type: ignore[arg-type]
     error = _like(exc, kind)
     error.operation = operation
     if bytes_sent is not None:
@@ -197,8 +203,8 @@ def told_by(knows: BaseException | None, error: e.SafeSocketError) -> e.SafeSock
     """Return *error*, or, if *knows* is one of ours, one with its args that is what *knows* is."""
     if not isinstance(knows, e.SafeSocketError):
         return error
-    umbrella = _UMBRELLAS.get(PHASES.get(error.operation or "", _ANY), e.SafeSocketError)
-    kind: type[e.SafeSocketError] = e.combined(type(knows), umbrella)  # type: ignore[arg-type]
+    umbrella = _UMBRELLAS.get(PHASES.get(error.operation or "", _ANY), ())
+    kind: type[e.SafeSocketError] = e.combined(type(knows), *umbrella)  # type: ignore[arg-type]
     told = kind(*error.args)
     told.__dict__.update(knows.__dict__)
     return told
@@ -214,6 +220,8 @@ def alike(error: OSError, kind: type[T]) -> T:
 def _like(exc: OSError, kind: type[T]) -> T:
     """Return an error of *kind* with the facts of *exc* as they were."""
     if exc.filename is None:
-        return kind(*exc.args)  # on Windows they hold winerror
+        made = kind(*exc.args)  # on Windows they hold winerror
+        made.__dict__.update(exc.__dict__)  # what TLS says: reason, library, verify_code, …
+        return made
     facts: tuple[Any, ...] = (exc.errno, exc.strerror, exc.filename)
     return kind(*facts, getattr(exc, "winerror", None), exc.filename2)

@@ -31,6 +31,9 @@ _PHRASES = {
     **dict.fromkeys(("getaddrinfo", "gethostbyname", "gethostbyname_ex"), ("look up", "")),
     **dict.fromkeys(("gethostbyaddr", "getnameinfo"), ("look up the name", "of")),
     "socket": ("create a socket", "on"),
+    "write": ("write", "to"),
+    "do_handshake": ("TLS handshake", "with"),
+    "unwrap": ("end TLS", "with"),
 }
 
 #: Operations whose target is the socket's own address.

@@ -240,7 +240,7 @@ class ResolveError(ConnectError):
 
 
 class TLSError(SafeSocketError):
-    """TLS failed."""
+    """TLS failed: in the handshake (:class:`HandshakeError`), or later, reading or writing."""
 
 
 class TransferError(SafeSocketError):
@@ -419,8 +419,12 @@ def _rebuilt(parts: tuple[str, ...], args: tuple[Any, ...]) -> SafeSocketError:
 
 
 def _class_called(name: str) -> type[OSError]:
-    found: type[OSError] = globals().get(name) or getattr(builtins, name)
-    return found
+    found = globals().get(name) or getattr(builtins, name, None)
+    if found is None:
+        from . import _tlserrors
+
+        found = _tlserrors.called(name)
+    return found  # type: ignore[no-any-return]
 
 
 def __getattr__(name: str) -> Any:

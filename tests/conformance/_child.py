@@ -4,8 +4,8 @@
 
 Here live the modes, and what it takes to run a suite as ``python -m test SUITE`` does: quietly,
 in an empty directory, with no resource enabled but those named in RESOURCES (``-u`` there:
-network, cpu and so on; "" is its default too). UNFIT is JSON: what this machine cannot run. Nothing is compared here and nothing of ``test``
-is imported at the top. EVENTS gets one line of JSON per event, at once, so that a crash or a
+network, cpu and so on; "" is its default too). UNFIT is JSON: what this machine cannot run.
+Nothing is compared here and nothing of ``test`` is imported at the top. EVENTS gets one line of JSON per event, at once, so that a crash or a
 hang loses none; TEST is the id of the only test to run. The exit status tells no more than
 whether the run came to its end.
 """
