@@ -12,7 +12,13 @@ The map of the house; imports run downwards only:
 
     __main__, _cli/   the commands: demo, errors
     testing, _peers   real misbehaving peers (public), and what they are made of; they stand alone
+    ssl               the drop-in for ssl (public)
     __init__          this façade
+    _install          install(): the only one that changes other modules, and imports wrapt
+    _reach            what install() has reached, and what it cannot
+    _ledger           what has been changed where, and how it is put back
+    _tls              the TLS operations
+    _lending          the timeout in C of a TLS socket, and the mode that the program sees
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
     _stream           makefile
@@ -23,8 +29,9 @@ The map of the house; imports run downwards only:
     _wait             would block -> which limit -> poll: the only place that sleeps
     _resolve          look-ups
     _failing          from a failure to what the program sees: the only place that raises
+    _exempt           which code and which peers are exempt from the limits
     _translate        (operation, OSError, route) -> documented error: one table, pure
-    _hints            what to look at next
+    _hints, _tlshints what to look at next
     _tlserrors        the errors that need ssl
     errors            the exception tree (public)
     _wording          the one sentence of an error
@@ -41,8 +48,17 @@ from __future__ import annotations
 import socket as _stdlib
 
 from . import _connect, errors
+from ._exempt import Exemption
 from ._failing import plain_call as _plain_call
 from ._failing import retell as _retell
+from ._install import (
+    Installation,
+    InstallError,
+    install,
+    installed,
+    is_installed,
+    uninstall,
+)
 from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
 from ._operations import pair as _pair
@@ -171,14 +187,21 @@ _create_server: Any = _rehomed(_stdlib.create_server, globals())  # type: ignore
 
 __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     *_stdlib.__all__,
+    "Exemption",
     "FOREVER",
+    "InstallError",
+    "Installation",
     "SocketIO",
     "Timeouts",
     "configure",
     "errors",
     "get_timeouts",
+    "install",
+    "installed",
+    "is_installed",
     "set_timeouts",
     "timeouts",
+    "uninstall",
 ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import socket as stdlib
 
+from ._exempt import over
 from ._failing import throw
 from ._roles import CONNECTED
 from ._route import Route
@@ -35,17 +36,20 @@ class Budget:
     ``limit`` is None where the call may take as long as the system lets it.
     """
 
-    def __init__(self, timeout: Any) -> None:
+    def __init__(self, timeout: Any, address: Any, *, none_is_forever: bool = True) -> None:
         self.started = now()
+        self._address = address
+        self._none_is_forever = none_is_forever
         self.mode: float | None = stdlib.getdefaulttimeout() if timeout is _SENTINEL else timeout
         self.given = timeout is not _SENTINEL
         self.limit = self._chosen()
 
     def _chosen(self) -> Limit | None:
-        if self.given or self.mode is not None:
+        none = self.mode is None and not self._none_is_forever
+        if self.mode is not None or (self.given and not none):
             source = "create_connection" if self.given else "settimeout"
             return Limit(self.mode, "", source) if self.mode and self.mode != FOREVER else None
-        found = limit("connect")
+        found = limit("connect", over(None, self._address))
         return None if found.seconds is None else found
 
     def elapsed(self) -> float:
@@ -65,9 +69,11 @@ def create_connection(
     timeout: Any,
     source_address: Any,
     all_errors: bool,
+    *,
+    none_is_forever: bool = True,
 ) -> Socket:
     """Return a socket, made by *make*, that is connected to *address*, found by *look_up*."""
-    budget = Budget(timeout)
+    budget = Budget(timeout, address, none_is_forever=none_is_forever)
     host, port = address
     attempts: list[Attempt] = []
     found = look_up(host, port, 0, stdlib.SOCK_STREAM)
@@ -110,7 +116,7 @@ def _connect(sock: Socket, address: Any, budget: Budget, source_address: Any, le
         sock.settimeout(budget.mode)
     if source_address:
         sock.bind(source_address)
-    if budget.limit is None or not isinstance(sock, stdlib.socket):
+    if budget.limit is None or not isinstance(sock, _socket.socket):
         sock.connect(address)
         return
     mode = gettimeout(sock)

@@ -12,6 +12,7 @@ import socket as stdlib
 import sys
 
 from . import _system
+from ._exempt import over
 from ._failing import fail
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
@@ -105,7 +106,7 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
     known = recall(sock)
     if known is not None and known.forever:
         return None
-    limit = limit_of("connect", known.limits if known else None)
+    limit = limit_of("connect", over(known.limits if known else None, address))
     if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return None
     return limit

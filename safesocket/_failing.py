@@ -7,6 +7,7 @@ and raises. No waiting, no table.
 from __future__ import annotations
 
 from . import _system
+from ._exempt import is_left_alone
 from ._route import Route, recall, route_of
 from ._timeouts import Limit
 from ._translate import told_by, translate
@@ -53,7 +54,7 @@ def fail(
     A socket in non-blocking mode gets *exc* itself: event loops compare texts and identities.
     """
     own = mode_of(sock)
-    if own == 0 or isinstance(exc, _UNTOUCHED) or type(exc).__module__ not in _STDLIB:
+    if own == 0 or _is_nobodys_business(exc) or _is_left_alone(sock, target):
         try:
             raise exc
         finally:
@@ -67,6 +68,15 @@ def fail(
     throw(
         exc, translate(exc, operation, route, elapsed=elapsed, limit=limit, bytes_sent=bytes_sent)
     )
+
+
+def _is_nobodys_business(exc: OSError) -> bool:
+    return isinstance(exc, _UNTOUCHED) or type(exc).__module__ not in _STDLIB
+
+
+def _is_left_alone(sock: Socket, target: Any) -> bool:
+    known = recall(sock)
+    return is_left_alone(target, known and known.asked, known and known.address)
 
 
 def mode_of(sock: Socket) -> float | None:
@@ -109,6 +119,8 @@ def plain_call(operation: str, asked: Any, call: Callable[..., T], *args: Any) -
     try:
         return call(*args)
     except OSError as exc:
+        if _is_nobodys_business(exc) or is_left_alone(asked):
+            raise
         elapsed = _system.now() - started
         throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed))
     finally:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any
 
+_dup = stdlib.dup
+
 
 def accept_as(kind: type[Socket], self: Socket) -> tuple[Socket, Any]:
     """Accept a connection as a socket of *kind*."""
@@ -43,7 +45,7 @@ def dup(self: Socket) -> Socket:
         SocketClosedError: the socket is closed.
     Source: dup(2); Python ``socket.dup``.
     """
-    fd = plain_call("dup", None, stdlib.dup, _system.fileno(self))
+    fd = plain_call("dup", None, _dup, _system.fileno(self))
     sock = type(self)(_system.family(self), _system.kind(self), self.proto, fileno=fd)
     carry_over(self, sock)
     _system.settimeout(sock, _system.gettimeout(self))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket as stdlib
 import sys
 
 from . import _system
@@ -22,9 +21,11 @@ from ._writing import NOTHING_YET, finish_patiently, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket
     from typing import Any
 
+_plain_sendfile: Callable[..., int] = _system.stdlib_class().sendfile
 _BLOCK = 262_144  # bytes; picked arbitrarily: many pages, few beside a socket's buffer
 
 
@@ -69,7 +70,7 @@ def _limit(sock: Socket) -> Limit | None:
 def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> int:
     started = _system.now()
     try:
-        return stdlib.socket.sendfile(sock, file, offset, count)
+        return _plain_sendfile(sock, file, offset, count)
     except OSError as exc:
         fail(sock, exc, "sendfile", elapsed=_system.now() - started)
 

@@ -5,6 +5,8 @@ The values are ``_timeouts``', the memory of each socket ``_route``'s; here they
 
 from __future__ import annotations
 
+import _socket
+
 from . import _timeouts, _translate
 from ._route import note, recall
 from ._timeouts import Timeouts, limits_from
@@ -84,8 +86,6 @@ def get_timeouts(sock: Socket | None = None) -> Timeouts:
 
 
 def _checked(sock: Socket) -> Socket:
-    import socket as stdlib
-
-    if not isinstance(sock, stdlib.socket):
+    if not isinstance(sock, _socket.socket):
         raise TypeError(f"sock must be a socket, not {sock!r}")
     return sock

@@ -6,18 +6,21 @@ What an operation does is in ``_reading``, ``_writing``, ``_connecting``, ``_ope
 
 from __future__ import annotations
 
-import socket as stdlib
-
 from . import _connecting, _operations, _reading, _sendfile, _system, _writing
 from ._failing import fail
 from ._stream import makefile as _makefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket as _Plain
     from typing import Any
 
 
-class socket(stdlib.socket):
+if not TYPE_CHECKING:
+    _Plain = _system.stdlib_class()  # gevent and others replace the name
+
+
+class socket(_Plain):
     """A socket that does not hang silently and says what failed; in all else the stdlib's.
 
     Raises:

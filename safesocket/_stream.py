@@ -11,6 +11,7 @@ import socket as stdlib
 
 from ._failing import fail
 from ._namespace import rehomed
+from ._system import stdlib_class
 from .errors import SafeSocketError, WriteTimeoutError
 
 TYPE_CHECKING = False
@@ -72,7 +73,7 @@ class BufferedSocketIO(SocketIO):
 
 
 def _made_with(raw: type[SocketIO]) -> Any:
-    code: Any = stdlib.socket.makefile
+    code: Any = stdlib_class().makefile
     return rehomed(code, {**vars(stdlib), "SocketIO": raw})
 
 
@@ -100,4 +101,4 @@ def makefile(
     return make(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
 
 
-makefile.__qualname__ = stdlib.socket.makefile.__qualname__  # for what it says of bad arguments
+makefile.__qualname__ = "socket.makefile"  # for what it says of bad arguments

@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-now = time.monotonic  # captured: freezegun replaces it
+#: The clock, but not the function itself: freezegun replaces that in every module that has it.
+now: Callable[[], float] = time.monotonic.__call__  # type: ignore[operator]
 
 _C = _socket.socket
+
+
+def stdlib_class() -> Any:
+    """Return the stdlib's class of sockets, also where somebody has replaced its name."""
+    return next(kind for kind in _C.__subclasses__() if kind.__module__ == "socket")
+
 
 accept: Callable[..., tuple[int, Any]] = vars(_C)["_accept"]
 bind: Callable[..., None] = _C.bind

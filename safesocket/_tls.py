@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 import ssl
+from contextlib import suppress
 
 from . import _lending, _system, _timeouts
 from ._failing import fail, mode_of
 from ._lending import give_back, lend, may_be_lent, settle
-from ._roles import ACCEPTED, FRESH
+from ._roles import ACCEPTED
 from ._route import carry_over, note, recall
 from ._scope import HANDSHAKE, READ, WRITE
 from ._wait import governing, ready_before
@@ -48,7 +49,7 @@ _WANTS: dict[type[BaseException], str] = {
 }
 
 
-def create(cls: type[ssl.SSLSocket], sock: Socket, **options: Any) -> ssl.SSLSocket:
+def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSLSocket:
     """Wrap *sock*, as ``SSLContext.wrap_socket`` asks for; shake hands if it is connected.
 
     The limits, the peer and the mode are those of *sock*.
@@ -90,10 +91,8 @@ def _peer(sock: ssl.SSLSocket) -> tuple[Any, ...]:
 
 
 def _close(sock: ssl.SSLSocket) -> None:
-    try:
+    with suppress(OSError):
         sock.close()
-    except OSError:
-        pass
 
 
 def do_handshake(self: ssl.SSLSocket, block: bool = False) -> None:
@@ -161,7 +160,7 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
             _must_go_on(self, exc, "read")
         return _go_on(self, "read", READ, started, sslobj.read, *args)
     except ssl.SSLError as exc:
-        if exc.args[0] == ssl.SSL_ERROR_EOF and self.suppress_ragged_eofs:
+        if exc.args[0] == ssl.SSL_ERROR_EOF and self.suppress_ragged_eofs:  # type: ignore[attr-defined]
             return b"" if buffer is None else 0
         raise
 

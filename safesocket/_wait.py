@@ -10,6 +10,7 @@ import _socket
 from time import sleep
 
 from . import _system
+from ._exempt import over
 from ._failing import fail, plainly
 from ._roles import ACCEPTED, ADOPTED, CONNECTED, FRESH
 from ._route import recall
@@ -39,11 +40,11 @@ def governing(sock: Socket, phase: str) -> Limit | None:
     """Return the limit on a wait of *sock* for *phase*; None: as long as the stdlib waits."""
     known = recall(sock)
     if known is None:
-        field, own = _field_by_sort(sock, phase, FRESH), None
+        field, own = _field_by_sort(sock, phase, FRESH), over(None)
     elif known.forever:
         return None
     else:
-        field, own = _field(sock, phase, known), known.limits
+        field, own = _field(sock, phase, known), over(known.limits, known.asked, known.address)
     if field is None:
         return None
     limit = limit_of(field, own)

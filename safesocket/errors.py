@@ -424,7 +424,7 @@ def _class_called(name: str) -> type[OSError]:
         from . import _tlserrors
 
         found = _tlserrors.called(name)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def __getattr__(name: str) -> Any:

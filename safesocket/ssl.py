@@ -13,16 +13,12 @@ from __future__ import annotations
 import ssl as _stdlib
 
 from . import _lending, _tls
-from . import create_connection as create_connection  # for get_server_certificate
-from . import socket as socket
+from . import create_connection  # noqa: F401 (get_server_certificate looks it up here)
 from ._namespace import fill as _fill
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from ._sockets import socket
 
 
-class SSLSocket(_stdlib.SSLSocket, socket):
+class SSLSocket(_stdlib.SSLSocket, socket):  # type: ignore[misc]
     """A TLS socket that does not hang silently and says what failed; in all else the stdlib's.
 
     Made by :meth:`SSLContext.wrap_socket`.

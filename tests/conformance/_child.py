@@ -5,9 +5,9 @@
 Here live the modes, and what it takes to run a suite as ``python -m test SUITE`` does: quietly,
 in an empty directory, with no resource enabled but those named in RESOURCES (``-u`` there:
 network, cpu and so on; "" is its default too). UNFIT is JSON: what this machine cannot run.
-Nothing is compared here and nothing of ``test`` is imported at the top. EVENTS gets one line of JSON per event, at once, so that a crash or a
-hang loses none; TEST is the id of the only test to run. The exit status tells no more than
-whether the run came to its end.
+Nothing is compared here and nothing of ``test`` is imported at the top. EVENTS gets one line of
+JSON per event, at once, so that a crash or a hang loses none; TEST is the id of the only test to
+run. The exit status tells no more than whether the run came to its end.
 """
 
 from __future__ import annotations
@@ -58,8 +58,20 @@ def drop_in() -> Iterator[str]:
     require_default_timeouts(safesocket)
 
 
+@contextmanager
+def install() -> Iterator[str]:
+    """The stdlib's own socket and ssl, made safe in place, with the default timeouts."""
+    safesocket = importlib.import_module("safesocket")
+    socket = importlib.import_module("socket")
+    safesocket.install()  # for good: the tests are run when this is left
+    yield f"the stdlib's socket with install() of {safesocket.__file__}"
+    module = socket.socket.recv.__module__
+    require(module.startswith("safesocket."), f"socket.socket.recv is {module}'s")
+    require_default_timeouts(safesocket)
+
+
 #: A further mode is one more function here, and its suites in __main__.
-MODES: dict[str, Mode] = {"plain": plain, "drop-in": drop_in}
+MODES: dict[str, Mode] = {"plain": plain, "drop-in": drop_in, "install": install}
 
 
 def require(truth: object, otherwise: str) -> None:
