@@ -31,7 +31,8 @@ The map of the house; imports run downwards only:
     _failing          from a failure to what the program sees: the only place that raises
     _exempt           which code and which peers are exempt from the limits
     _translate        (operation, OSError, route) -> documented error: one table, pure
-    _hints, _tlshints what to look at next
+    _hints            what to look at next
+    _tlshints         what to look at next when TLS failed
     _tlserrors        the errors that need ssl
     errors            the exception tree (public)
     _wording          the one sentence of an error

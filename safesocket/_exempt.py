@@ -7,7 +7,6 @@ has failed, never before.
 from __future__ import annotations
 
 import sys
-from fnmatch import fnmatchcase
 
 from ._timeouts import FIELDS, Limit, Timeouts, limits_from
 
@@ -115,9 +114,9 @@ def _matching(addresses: Iterable[Any]) -> Exemption | None:
 
 
 def _matches(one: Exemption, addresses: Iterable[Any]) -> bool:
-    if one.host is not None or one.port is not None:
-        if not any(_is_at(one, address) for address in addresses):
-            return False
+    anywhere = one.host is None and one.port is None
+    if not (anywhere or any(_is_at(one, address) for address in addresses)):
+        return False
     return one.module is None or any(_is_in(one.module, name) for name in _callers())
 
 
@@ -125,7 +124,7 @@ def _is_at(one: Exemption, address: Any) -> bool:
     host, port = address[:2] if isinstance(address, tuple) and len(address) > 1 else (address, None)
     if isinstance(host, (bytes, bytearray)):
         host = host.decode("utf-8", "replace")
-    if one.host is not None and not (isinstance(host, str) and fnmatchcase(host, one.host)):
+    if one.host is not None and not (isinstance(host, str) and _fits(host, one.host)):
         return False
     return one.port is None or one.port == port
 
@@ -140,4 +139,10 @@ def _callers() -> Iterator[str]:
 
 def _is_in(pattern: str, module: str) -> bool:
     base = pattern.removesuffix(".*")
-    return module == base or module.startswith(f"{base}.") or fnmatchcase(module, pattern)
+    return module == base or module.startswith(f"{base}.") or _fits(module, pattern)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(name, pattern)

@@ -39,7 +39,7 @@ _plain_create_connection = stdlib.create_connection
 
 
 class InstallError(RuntimeError):
-    """``install()`` is not possible; nothing has been changed. The text says what to do."""
+    """``install()`` is not possible and has changed nothing; the text says what to do."""
 
 
 # --- What takes the place of the stdlib's methods, where the drop-in's would not do -----------
@@ -326,31 +326,43 @@ def install(*, none: NoneMeans = "limit", exempt: Iterable[str | Exemption] = ()
             is installed with other options; nothing has been changed.
         TypeError, ValueError: an argument is not what it may be.
     """
-    global _layer, _none_means
     if none not in ("limit", "forever"):
         raise ValueError(f"none must be 'limit' or 'forever', not {none!r}")
     exemptions = _exempt.checked(exempt)
     _prepare()
     with _lock:
         if _layer is None:
-            _built_on()
-            _none_means = none
-            _exempt.put_in_force(exemptions)
-            _layer = _Layer()
-        elif (none, exemptions) != (_none_means, _exempt.in_force()):
-            raise InstallError(
-                "safesocket is installed already, with other options: "
-                f"none={_none_means!r}, exempt={list(_exempt.in_force())!r}"
-            )
-        try:
+            _begin(none, exemptions)
+        _check_options(none, exemptions)
+        _apply()
+        _installations.append(Installation())
+        return _installations[-1]
+
+
+def _begin(none: NoneMeans, exemptions: tuple[Exemption, ...]) -> None:
+    global _layer, _none_means
+    _built_on()  # or it is refused before anything is changed
+    _none_means = none
+    _exempt.put_in_force(exemptions)
+    _layer = _Layer()
+
+
+def _check_options(none: NoneMeans, exemptions: tuple[Exemption, ...]) -> None:
+    if (none, exemptions) != (_none_means, _exempt.in_force()):
+        raise InstallError(
+            "safesocket is installed already, with other options: "
+            f"none={_none_means!r}, exempt={list(_exempt.in_force())!r}"
+        )
+
+
+def _apply() -> None:
+    try:
+        if _layer is not None:
             _layer.apply()
-        except BaseException:
-            if not _installations:
-                _take_back()
-            raise
-        made = Installation()
-        _installations.append(made)
-        return made
+    except BaseException:
+        if not _installations:
+            _take_back()
+        raise
 
 
 def _prepare() -> None:

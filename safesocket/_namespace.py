@@ -49,9 +49,9 @@ def fill(namespace: dict[str, Any], module: ModuleType = stdlib) -> None:
     for name, value in vars(module).items():
         if name in _OF_THE_MODULE or name in namespace:
             continue
-        if _uses(value, safer, module):
-            value = made.setdefault(id(value), rehomed(value, namespace))
-        namespace[name] = value
+        if _uses(value, safer, module) and id(value) not in made:
+            made[id(value)] = rehomed(value, namespace)
+        namespace[name] = made.get(id(value), value)
 
 
 def _uses(value: Any, names: set[str], module: ModuleType) -> bool:

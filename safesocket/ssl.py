@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import ssl as _stdlib
 
-from . import _lending, _tls
-from . import create_connection  # noqa: F401 (get_server_certificate looks it up here)
+from . import (
+    _lending,
+    _tls,
+    create_connection,  # noqa: F401 (get_server_certificate looks it up here)
+)
 from ._namespace import fill as _fill
 from ._sockets import socket
 

@@ -30,6 +30,7 @@ FLOORS = {name: name.partition(".")[0] for name in MODULES}
 #: Imports that run upwards: only when a name is asked for, and what is there imports us.
 UPWARDS = {
     ("errors", "_tlserrors"),  # two classes whose builtin parents live in ssl
+    ("_install", "ssl"),  # when the program has imported ssl
 }
 
 each_module = pytest.mark.parametrize("name", sorted(MODULES))
@@ -76,8 +77,8 @@ def imports(name, *, loading=False):
 
 def ours(name, *, loading=False):
     """The modules of the house that the module *name* imports."""
-    found = {one.removeprefix("safesocket.") for one in imports(name, loading=loading)}
-    return found & MODULES.keys()
+    every = (one.partition("safesocket.") for one in imports(name, loading=loading))
+    return {rest for before, own, rest in every if own and not before} & MODULES.keys()
 
 
 # The map.

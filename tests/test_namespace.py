@@ -93,14 +93,21 @@ def test_star_import():
     brought = names.keys() - {"__builtins__"}
     assert brought == set(safesocket.__all__)
     assert brought - set(socket.__all__) == {
+        "Exemption",
         "FOREVER",
+        "InstallError",
+        "Installation",
         "SocketIO",
         "Timeouts",
         "configure",
         "errors",
         "get_timeouts",
+        "install",
+        "installed",
+        "is_installed",
         "set_timeouts",
         "timeouts",
+        "uninstall",
     }
     assert len(safesocket.__all__) == len(brought)
     assert names["socket"] is safesocket.socket

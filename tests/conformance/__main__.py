@@ -41,7 +41,18 @@ from tests.conformance.set_apart import SET_APART
 HERE = Path(__file__).resolve().parent
 
 #: The suites of each mode, where none is named. Each mode is compared with plain.
-SUITES = {"drop-in": ("test_socket", "test_timeout")}
+SUITES = {
+    "drop-in": ("test_socket", "test_timeout"),
+    "install": (
+        *("test_socket", "test_timeout", "test_ssl", "test_asyncio"),
+        *("test_httplib", "test_ftplib", "test_smtplib", "test_poplib", "test_imaplib"),
+        *("test_xmlrpc", "test_docxmlrpc", "test_httpservers", "test_wsgiref", "test_robotparser"),
+        *("test_urllib", "test_urllib2", "test_urllib2_localnet", "test_socketserver"),
+        *("test_selectors", "test_select", "test_poll", "test_epoll", "test_signal"),
+        *("test_logging", "test_multiprocessing_fork", "test_multiprocessing_forkserver"),
+        "test_multiprocessing_spawn",
+    ),
+}
 EVERY_SUITE = sorted({suite for suites in SUITES.values() for suite in suites})
 
 #: Seconds for one suite; the child's own watchdog, per test, comes long before.
