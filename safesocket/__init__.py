@@ -14,8 +14,10 @@ The map of the house; imports run downwards only:
     testing, _peers   real misbehaving peers (public), and what they are made of; they stand alone
     ssl               the drop-in for ssl (public)
     __init__          this façade
-    _install          install(): the only one that changes other modules, and imports wrapt
+    _install          install() and uninstall(): who has asked for it
     _reach            what install() has reached, and what it cannot
+    _layer            all that install() changes; the only one that imports wrapt
+    _replacements     what it puts in the place of what: tables
     _ledger           what has been changed where, and how it is put back
     _tls              the TLS operations
     _lending          the timeout in C of a TLS socket, and the mode that the program sees
@@ -54,12 +56,12 @@ from ._failing import plain_call as _plain_call
 from ._failing import retell as _retell
 from ._install import (
     Installation,
-    InstallError,
     install,
     installed,
     is_installed,
     uninstall,
 )
+from ._layer import InstallError
 from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
 from ._operations import pair as _pair

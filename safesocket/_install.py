@@ -1,278 +1,34 @@
-"""install(): the stdlib's own classes and functions made safe in place, and put back.
+"""install() and uninstall(): who has asked for it, with which options, and one lock.
 
-The only file that decides about other modules, and the only one that imports wrapt (when it is
-called). Classes keep their identity: their methods are assigned, so sockets that are open, names
-imported earlier and subclasses of other libraries are covered. Module functions are wrapped, and
-so are the copies that ``from socket import ...`` has made. What somebody else had replaced
-before stays theirs.
+What is changed is ``_layer``'s. The classes and functions here are what a user calls.
 """
 
 from __future__ import annotations
 
 import _thread
 import os
-import socket as stdlib
 import sys
 from functools import partial
-from types import FunctionType
 
-from . import _connect, _exempt, _operations, _sockets
-from ._failing import fail, plain_call, retell
-from ._ledger import MISSING, Ledger, holders
-from ._system import stdlib_class
+from . import _exempt
+from ._layer import InstallError, Layer, built_on
+from ._replacements import let_none_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from socket import socket as Socket
+    from collections.abc import Iterable
     from types import ModuleType, TracebackType
-    from typing import Any, Literal, TypeAlias
+    from typing import Literal, TypeAlias
 
     from ._exempt import Exemption
     from ._reach import Report
 
     NoneMeans: TypeAlias = Literal["limit", "forever"]
 
-_SENTINEL: Any = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
-_plain_init: Callable[..., None] = vars(stdlib_class())["__init__"]
-_plain_create_connection = stdlib.create_connection
-
-
-class InstallError(RuntimeError):
-    """``install()`` is not possible and has changed nothing; the text says what to do."""
-
-
-# --- What takes the place of the stdlib's methods, where the drop-in's would not do -----------
-
-
-def _init(
-    self: Socket,
-    family: int = -1,
-    type: int = -1,  # noqa: A002 (the stdlib's name)
-    proto: int = -1,
-    fileno: int | None = None,
-) -> None:
-    try:
-        _plain_init(self, family, type, proto, fileno)
-    except OSError as exc:
-        fail(self, exc, "socket")
-    if fileno is not None:
-        _operations.adopt(self)
-
-
-def _accept(self: Socket) -> tuple[Socket, Any]:
-    """Wait for a client, as long as it takes; return the connection and its address."""
-    return _operations.accept_as(stdlib.socket, self)
-
-
-_METHODS = {"__init__": _init, "accept": _accept}
-_MODES: dict[str, dict[str, Any]] = {
-    "limit": {
-        "settimeout": _operations.settimeout_as_mode,
-        "setblocking": _operations.setblocking_as_mode,
-    },
-    "forever": {},
-}
-
-
-# --- What is wrapped around the stdlib's functions --------------------------------------------
-
-
-def _about_a_host(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    """Make a look-up of a host, or of a host and a port."""
-    given = (*args, *kwargs.values(), None)
-    asked = (given[0], given[1] if len(given) > 2 else None)
-    return plain_call(wrapped.__name__, asked, partial(wrapped, **kwargs), *args)
-
-
-def _about_an_address(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    try:
-        return plain_call(wrapped.__name__, args[:1] and args[0], partial(wrapped, **kwargs), *args)
-    finally:
-        del args  # a failure's traceback keeps nothing of the caller's alive, as in C
-
-
-def _dup(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    return plain_call("dup", None, partial(wrapped, *args, **kwargs))
-
-
-def _create_server(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    try:
-        return wrapped(*args, **kwargs)
-    except OSError as exc:
-        retell(exc, "bind", args[0] if args else kwargs.get("address"))
-
-
-def _socketpair(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    try:
-        ends = wrapped(*args, **kwargs)
-    except OSError as exc:
-        retell(exc, "socketpair", None)
-    _operations.pair(*ends)
-    return ends
-
-
-def _create_connection(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    if wrapped is not _plain_create_connection:  # somebody else's: its sockets are safe anyway
-        return wrapped(*args, **kwargs)
-    return create_connection(*args, **kwargs)
-
-
-def create_connection(
-    address: tuple[Any, Any],
-    timeout: float | None = _SENTINEL,
-    source_address: Any = None,
-    *,
-    all_errors: bool = False,
-) -> Socket:
-    """Connect to *address* by the class and the look-up that ``socket`` has now."""
-    return _connect.create_connection(
-        stdlib.socket,
-        stdlib.getaddrinfo,
-        address,
-        timeout,
-        source_address,
-        all_errors,
-        none_is_forever=_none_means == "forever",
-    )
-
-
-_WRAPPERS: dict[str, Callable[..., Any]] = {
-    "create_connection": _create_connection,
-    "create_server": _create_server,
-    "dup": _dup,
-    "getaddrinfo": _about_a_host,
-    "gethostbyaddr": _about_a_host,
-    "gethostbyname": _about_a_host,
-    "gethostbyname_ex": _about_a_host,
-    "getnameinfo": _about_an_address,
-    "socketpair": _socketpair,
-}
-
-
-# --- One layer of changes, however often it is asked for --------------------------------------
-
-
-class _Layer:
-    """What ``install()`` has changed."""
-
-    def __init__(self) -> None:
-        self.ledger = Ledger()
-        self.left: dict[str, Any] = {}  #: name -> what somebody else had put there before
-        self.plain: dict[int, Any] = {}  #: id -> function of the stdlib's that has a wrapper
-        self._wrappers: dict[int, Any] = {}  #: id of a function -> its wrapper
-        self._is_on = True
-
-    def is_on(self) -> bool:
-        """Tell whether the wrappers do more than pass calls on."""
-        return self._is_on
-
-    def apply(self) -> None:
-        """Change what is not changed yet: the first time everything, later what has come."""
-        self._patch(_built_on(), _methods())
-        self._wrap_functions()
-        if "ssl" in sys.modules:
-            self.patch_ssl()
-
-    def patch_ssl(self) -> None:
-        """Change the class of TLS sockets."""
-        import ssl
-
-        from . import ssl as ours
-
-        self._patch(ssl.SSLSocket, _operations_of(ours.SSLSocket))
-
-    def _patch(self, owner: type, methods: Iterable[tuple[str, Any]]) -> None:
-        for name, method in methods:
-            before = vars(owner).get(name, MISSING)
-            if _is_ours(before):
-                continue
-            if before is not MISSING and not _is_stdlib(before, owner):
-                self.left[f"{owner.__module__}.{owner.__qualname__}.{name}"] = before
-                continue
-            self.ledger.put(owner, name, self._copied(method, _below(owner, name)))
-
-    def _copied(self, method: Any, below: Any) -> Any:
-        if isinstance(method, classmethod):
-            function: Any = method.__func__
-            return classmethod(self.ledger.copy(function, below))
-        if isinstance(method, property):
-            return property(self.ledger.copy(method.fget, below.__get__), doc=method.__doc__)  # type: ignore[arg-type]
-        return self.ledger.copy(method, below)
-
-    def _wrap_functions(self) -> None:
-        import wrapt
-
-        for name, wrapper in _WRAPPERS.items():
-            function = vars(stdlib)[name]
-            if id(function) in {id(one) for one in self._wrappers.values()}:
-                continue
-            wrapped = wrapt.FunctionWrapper(function, wrapper, self.is_on)
-            self.plain[id(function)] = function
-            self._wrappers[id(function)] = wrapped
-            self.ledger.put(stdlib, name, wrapped)
-        for module, name, value in list(holders(self.plain)):
-            self.ledger.put(module, name, self._wrappers[id(value)])
-
-    def take_back(self) -> None:
-        """Undo what is still ours; let the rest pass calls on."""
-        self._is_on = False
-        self.ledger.take_back()
-        plain = {id(self._wrappers[key]): function for key, function in self.plain.items()}
-        for module, name, value in list(holders(plain)):  # imported from us meanwhile
-            vars(module)[name] = plain[id(value)]
-
-
-def _methods() -> Iterable[tuple[str, Any]]:
-    chosen = {**_METHODS, **_MODES[_none_means]}
-    return {**dict(_operations_of(_sockets.socket)), **chosen}.items()
-
-
-def _operations_of(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield what a class of the drop-in has in place of the stdlib's."""
-    sorts = (FunctionType, classmethod, property)
-    return ((name, value) for name, value in vars(kind).items() if isinstance(value, sorts))
-
-
-def _built_on() -> type[Socket]:
-    """Return the stdlib's class that is in use; there is none where somebody does without it."""
-    for kind in stdlib.socket.__mro__:
-        if kind.__module__ == "socket":
-            return kind
-    theirs = stdlib.socket
-    raise InstallError(
-        f"socket.socket is {theirs.__module__}.{theirs.__qualname__}, which is not built on the "
-        "stdlib's class: its waits are its own, and safesocket cannot reach them. Install "
-        "safesocket before it, or use the timeouts that it has; nothing has been changed"
-    )
-
-
-def _is_stdlib(value: Any, owner: type) -> bool:
-    """Tell whether *value* is what the stdlib's *owner* has had from the start."""
-    function = value.__func__ if type(value) is classmethod else value
-    return type(function) is FunctionType and function.__module__ == owner.__module__
-
-
-def _is_ours(value: Any) -> bool:
-    function = getattr(value, "fget", None) or getattr(value, "__func__", value)
-    return type(function) is FunctionType and function.__module__.partition(".")[0] == "safesocket"
-
-
-def _below(owner: type, name: str) -> Any:
-    """Return what *owner* calls under *name* now."""
-    for kind in owner.__mro__:
-        if name in vars(kind):
-            found = vars(kind)[name]
-            return found.__func__ if isinstance(found, classmethod) else found
-    raise AttributeError(name)
-
-
-# --- What a user calls ------------------------------------------------------------------------
-
 _lock = _thread.RLock()
-_layer: _Layer | None = None
+_layer: Layer | None = None
 _installations: list[Installation] = []
-_none_means: NoneMeans = "limit"
+_none: NoneMeans = "limit"
 _waits_for_ssl = False
 
 
@@ -340,18 +96,19 @@ def install(*, none: NoneMeans = "limit", exempt: Iterable[str | Exemption] = ()
 
 
 def _begin(none: NoneMeans, exemptions: tuple[Exemption, ...]) -> None:
-    global _layer, _none_means
-    _built_on()  # or it is refused before anything is changed
-    _none_means = none
+    global _layer, _none
+    built_on()  # or it is refused before anything is changed
+    _none = none
+    let_none_mean(none)
     _exempt.put_in_force(exemptions)
-    _layer = _Layer()
+    _layer = Layer()
 
 
 def _check_options(none: NoneMeans, exemptions: tuple[Exemption, ...]) -> None:
-    if (none, exemptions) != (_none_means, _exempt.in_force()):
+    if (none, exemptions) != (_none, _exempt.in_force()):
         raise InstallError(
             "safesocket is installed already, with other options: "
-            f"none={_none_means!r}, exempt={list(_exempt.in_force())!r}"
+            f"none={_none!r}, exempt={list(_exempt.in_force())!r}"
         )
 
 

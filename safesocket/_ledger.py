@@ -69,6 +69,10 @@ class Ledger:
         self._copies.append((copied, below))
         return copied
 
+    def has(self, value: Any) -> bool:
+        """Tell whether *value* is one of these copies."""
+        return any(function_of(value) is copied for copied, _ in self._copies)
+
     def take_back(self) -> list[Change]:
         """Take back what is still ours; return what is not."""
         overlaid = []
@@ -95,6 +99,18 @@ def _let_pass(copied: FunctionType, below: Callable[..., Any]) -> None:
     copied.__kwdefaults__ = {"_below": below}
     copied.__code__ = _passing_on.__code__
     copied.__defaults__ = None
+
+
+def function_of(value: Any) -> Any:
+    """Return the function in *value*, an entry of a class."""
+    if type(value) is classmethod:
+        return value.__func__
+    return value.fget if type(value) is property else value
+
+
+def only_passes_on(function: FunctionType) -> bool:
+    """Tell whether *function* is a copy that has been taken back."""
+    return function.__code__ is _passing_on.__code__
 
 
 def holders(of: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ._install import _Layer
+    from ._layer import Layer
 
 #: modules that do their own waiting in C
 _IN_C = {
@@ -78,7 +78,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield from (f"  {name}" for name in names)
 
 
-def report(layer: _Layer | None) -> Report:
+def report(layer: Layer | None) -> Report:
     """Return what *layer* has changed, as it is now."""
     if layer is None:
         return Report()
@@ -104,7 +104,7 @@ def _modules_in_c() -> Iterator[str]:
     return (f"{name}: {why}" for name, why in _IN_C.items() if name in sys.modules)
 
 
-def _bound_early(layer: _Layer) -> Iterator[str]:
+def _bound_early(layer: Layer) -> Iterator[str]:
     """Yield who holds a function of the stdlib's where no module's names lead to it."""
     for function in layer.plain.values():
         for holder in gc.get_referrers(function):

@@ -1,0 +1,155 @@
+"""What ``install()`` puts in the place of the stdlib's methods, and around its functions: tables.
+
+Methods are the drop-in's but for those that name a class; functions are wrappers in the manner of
+wrapt: of what they wrap, which may be somebody else's, of the arguments, and of nothing else.
+Nothing is changed here.
+"""
+
+from __future__ import annotations
+
+import socket as stdlib
+from functools import partial
+from types import FunctionType
+
+from . import _connect, _operations, _sockets
+from ._failing import fail, plain_call, retell
+from ._system import stdlib_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from socket import socket as Socket
+    from typing import Any
+
+_SENTINEL: Any = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+_plain_init: Callable[..., None] = vars(stdlib_class())["__init__"]
+_plain_create_connection = stdlib.create_connection
+
+#: what ``timeout=None`` means: "limit" or "forever"
+_none_means = "limit"
+
+
+def let_none_mean(meaning: str) -> None:
+    """Say what ``timeout=None`` and ``settimeout(None)`` mean: "limit" or "forever"."""
+    global _none_means
+    _none_means = meaning
+
+
+# --- In the place of methods, where the drop-in's would not do --------------------------------
+
+
+def _init(
+    self: Socket,
+    family: int = -1,
+    type: int = -1,  # noqa: A002 (the stdlib's name)
+    proto: int = -1,
+    fileno: int | None = None,
+) -> None:
+    try:
+        _plain_init(self, family, type, proto, fileno)
+    except OSError as exc:
+        fail(self, exc, "socket")
+    if fileno is not None:
+        _operations.adopt(self)
+
+
+def _accept(self: Socket) -> tuple[Socket, Any]:
+    """Wait for a client, as long as it takes; return the connection and its address."""
+    return _operations.accept_as(stdlib.socket, self)
+
+
+_METHODS = {"__init__": _init, "accept": _accept}
+_MODES: dict[str, dict[str, Any]] = {
+    "limit": {
+        "settimeout": _operations.settimeout_as_mode,
+        "setblocking": _operations.setblocking_as_mode,
+    },
+    "forever": {},
+}
+
+
+def methods() -> Iterable[tuple[str, Any]]:
+    """Return what is put into ``socket.socket``: names and functions."""
+    chosen = {**_METHODS, **_MODES[_none_means]}
+    return {**dict(operations_of(_sockets.socket)), **chosen}.items()
+
+
+def operations_of(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield what a class of the drop-in has in place of the stdlib's."""
+    sorts = (FunctionType, classmethod, property)
+    return ((name, value) for name, value in vars(kind).items() if isinstance(value, sorts))
+
+
+# --- Around functions -------------------------------------------------------------------------
+
+
+def _about_a_host(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    """Make a look-up of a host, or of a host and a port."""
+    given = (*args, *kwargs.values(), None)
+    asked = (given[0], given[1] if len(given) > 2 else None)
+    return plain_call(wrapped.__name__, asked, partial(wrapped, **kwargs), *args)
+
+
+def _about_an_address(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    try:
+        return plain_call(wrapped.__name__, args[:1] and args[0], partial(wrapped, **kwargs), *args)
+    finally:
+        del args  # a failure's traceback keeps nothing of the caller's alive, as in C
+
+
+def _dup(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    return plain_call("dup", None, partial(wrapped, *args, **kwargs))
+
+
+def _create_server(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    try:
+        return wrapped(*args, **kwargs)
+    except OSError as exc:
+        retell(exc, "bind", args[0] if args else kwargs.get("address"))
+
+
+def _socketpair(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    try:
+        ends = wrapped(*args, **kwargs)
+    except OSError as exc:
+        retell(exc, "socketpair", None)
+    _operations.pair(*ends)
+    return ends
+
+
+def _create_connection(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    if wrapped is not _plain_create_connection:  # somebody else's: its sockets are safe anyway
+        return wrapped(*args, **kwargs)
+    return create_connection(*args, **kwargs)
+
+
+def create_connection(
+    address: tuple[Any, Any],
+    timeout: float | None = _SENTINEL,
+    source_address: Any = None,
+    *,
+    all_errors: bool = False,
+) -> Socket:
+    """Connect to *address* by the class and the look-up that ``socket`` has now."""
+    return _connect.create_connection(
+        stdlib.socket,
+        stdlib.getaddrinfo,
+        address,
+        timeout,
+        source_address,
+        all_errors,
+        none_is_forever=_none_means == "forever",
+    )
+
+
+WRAPPERS: dict[str, Callable[..., Any]] = {
+    "create_connection": _create_connection,
+    "create_server": _create_server,
+    "dup": _dup,
+    "getaddrinfo": _about_a_host,
+    "gethostbyaddr": _about_a_host,
+    "gethostbyname": _about_a_host,
+    "gethostbyname_ex": _about_a_host,
+    "getnameinfo": _about_an_address,
+    "socketpair": _socketpair,
+}
