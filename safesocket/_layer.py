@@ -91,6 +91,10 @@ class Layer:
         """Undo what is still ours; let the rest pass calls on."""
         self._is_on = False
         self.ledger.take_back()
+        if "ssl" in sys.modules:
+            from . import _lending
+
+            _lending.give_all_back()
         plain = {id(self._wrappers[key]): function for key, function in self.plain.items()}
         for module, name, value in list(holders(plain)):  # imported from us meanwhile
             vars(module)[name] = plain[id(value)]

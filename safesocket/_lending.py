@@ -15,16 +15,16 @@ Only this is here; the operations are ``_tls``'s.
 from __future__ import annotations
 
 import _socket
+from ssl import SSLSocket
 
 from . import _system, _timeouts
 from ._failing import mode_of
-from ._route import note, recall
+from ._route import note, noted, recall
 from ._scope import READ, WRITE
 from ._wait import governing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ssl import SSLSocket
     from typing import Any
 
 
@@ -81,6 +81,13 @@ def give_back(sock: SSLSocket) -> None:
     known.term = None
     if _system.fileno(sock) >= 0:
         _system.settimeout(sock, None)
+
+
+def give_all_back() -> None:
+    """Let every socket of the stdlib's own class have the mode that the program has set."""
+    for sock, known in noted():
+        if known.lent and type(sock).read is SSLSocket.read:  # type: ignore[attr-defined]
+            give_back(sock)  # type: ignore[arg-type]
 
 
 def gettimeout(self: SSLSocket) -> float | None:

@@ -76,6 +76,11 @@ def note(sock: Socket) -> Note:
     return found
 
 
+def noted() -> list[tuple[Socket, Note]]:
+    """Return the sockets about which there is a note, with it."""
+    return [(sock, known) for known in list(_notes.values()) if (sock := known()) is not None]
+
+
 def carry_over(source: Socket, target: Socket) -> None:
     """Let *target*, a duplicate of *source*, be remembered as *source* is."""
     known = recall(source)
