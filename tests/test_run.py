@@ -77,9 +77,9 @@ def assert_same(*words, given=b"", **how):
     return expected
 
 
-def hooked(**before):
-    """What ``run`` changes in an environment, for an interpreter started by hand."""
-    return run.prepared(run._parser().parse_args([]), before)
+def prepared(*options, **before):
+    """The environment of a program that is run with *options*, *before* being ours."""
+    return run.prepared(run._parser().parse_args(options), before)
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def test_sitecustomize_is_met(script, tmp_path, code):
     name = script("import sys; print(sys.modules.get('sitecustomize'), sys.path)")
     settings = {"PYTHONPATH": str(tmp_path / "site")}
     plain = end(start(name, **settings))
-    ours = end(start(name, **hooked(**settings)))
+    ours = end(start(name, **prepared(**settings)))
     if code == CUSTOMIZATIONS["exits"]:  # Python prints the way to it
         plain, ours = (
             (status, text, tail.splitlines()[-1]) for status, text, tail in (plain, ours)
@@ -334,7 +334,7 @@ def test_module_of_the_stdlib_stays_hidden_by_none(script, tmp_path):
     script("raise SystemExit('a wrong module')", "lib/selectors.py")
     folder = str(tmp_path / "lib" / "safesocket" / "_startup")
     code = "import safesocket as s; print(s.is_installed(), s.__file__)"
-    status, output, complaints = end(start("-c", code, **{**hooked(), "PYTHONPATH": folder}))
+    status, output, complaints = end(start("-c", code, **{**prepared(), "PYTHONPATH": folder}))
     assert (status, complaints) == (0, "")
     assert output.split() == ["True", str(tmp_path / "lib" / "safesocket" / "__init__.py")]
 
@@ -656,7 +656,7 @@ def test_failed_install_ends_it(script, tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import early, sitecustomize; print('started')"
     )
-    how = {**hooked(), "PYTHONPATH": str(tmp_path)}
+    how = {**prepared(), "PYTHONPATH": str(tmp_path)}
     status, output, complaints = end(start("-c", code, str(STARTUP), **how))
     assert (status, output) == (2, "")
     assert re.fullmatch(r"safesocket: the program was not started: \w+Error: .*\n", complaints)
@@ -723,12 +723,21 @@ def test_options_of_python_are_found(line, expected):
 def test_environment_is_given_back():
     """Whatever was added or changed is as it was, in the same order."""
     before = {"A": "1", "PYTHONPATH": "x", "SAFESOCKET_READ": "", "Z": "="}
-    options = run._parser().parse_args(["--read", "5", "--none", "forever", "--report"])
-    changed = run.prepared(options, before)
+    changed = prepared("--read", "5", "--none", "forever", "--report", **before)
     assert changed["PYTHONPATH"] == f"{STARTUP}{os.pathsep}x"
     assert (changed["SAFESOCKET_READ"], changed["SAFESOCKET_REPORT"]) == ("5", "1")
     hook.give_back(changed)
     assert list(changed.items()) == list(before.items())
+
+
+def test_environment_of_children_stays():
+    """With --children there is nothing to be given back, and once is enough."""
+    once = prepared("--children", PYTHONPATH="x")
+    assert [name for name in once if name.startswith(hook.BEFORE)] == []
+    assert prepared(**once) == once
+    assert prepared("--children", SAFESOCKET_INSTALL="off") == {"SAFESOCKET_INSTALL": "off"}
+    with pytest.raises(ValueError, match="SAFESOCKET_INSTALL must be 'children' or 'off', not 'x'"):
+        prepared(SAFESOCKET_INSTALL="x")
 
 
 def test_hook_installs_and_reports(monkeypatch, capfd):
