@@ -27,7 +27,10 @@ _C = _socket.socket
 
 def stdlib_class() -> Any:
     """Return the stdlib's class of sockets, also where somebody has replaced its name."""
-    return next(kind for kind in _C.__subclasses__() if kind.__module__ == "socket")
+    for kind in _C.__subclasses__():
+        if kind.__module__ == "socket":
+            return kind
+    raise ImportError("the class socket.socket of the stdlib has been replaced and thrown away")
 
 
 accept: Callable[..., tuple[int, Any]] = vars(_C)["_accept"]
