@@ -16,7 +16,10 @@ The map of the house; imports run downwards only:
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
     _stream           makefile
-    _connect          create_connection: one budget for all addresses
+    _connect          create_connection: one budget for the look-up and all addresses
+    _race             addresses raced against each other, RFC 8305
+    _attempts         which of many failures is told, and how
+    _budget           the time of one create_connection
     _sendfile         sendfile
     _reading _writing _connecting _operations     the operations, plain functions of a socket
     _waitall          MSG_WAITALL with a limit
@@ -32,6 +35,7 @@ The map of the house; imports run downwards only:
     _route            whom a socket talks to: what is remembered
     _roles            how a socket came to be
     _system           the C methods, the clock, poll
+    _addresses        which addresses are tried, in which order
     _timeouts         limits as values, and who decides
     _namespace        the stdlib's functions with our names
 """
