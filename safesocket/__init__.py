@@ -82,12 +82,18 @@ def create_connection(
     look-up and all addresses of the host. *timeout*, if given, is the socket's timeout
     afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode.
 
+    The addresses are raced: the next one is tried after 0.25 s, or at once when one has failed,
+    while the earlier attempts go on; the first to connect wins. Where that cannot be, as with a
+    port in *source_address*, each address in turn gets a share of the time. What
+    ``configure(family=, happy_eyeballs=)`` says is respected.
+
     Raises:
         ConnectTimeoutError, ConnectRefusedError, UnreachableError, HostNotFoundError, …: as
-            :meth:`socket.connect`; ``attempts`` tells what became of each address.
+            :meth:`socket.connect`; the most telling of them is raised, and its ``attempts``
+            tell what became of each address.
         ConnectError: all of these.
         ExceptionGroup: of these errors, with *all_errors*.
-    Source: Python ``socket.create_connection``.
+    Source: Python ``socket.create_connection``; RFC 8305.
     """
     made: Any = _connect.create_connection(
         socket, getaddrinfo, address, timeout, source_address, all_errors
