@@ -463,6 +463,30 @@ def test_wrong_address_among_those_found(others, wrong, soon):
         assert descriptors() == count
 
 
+def test_address_of_another_family_than_it_says(soon):
+    """An address that C cannot make sense of has failed as any other."""
+    with testing.refuses() as no:
+        found = [entry(("::1", 9), AF_INET), entry(no)]
+        call = partial(_connect.create_connection, safesocket.socket, lambda *_: found, ASKED)
+        with pytest.raises(errors.ConnectRefusedError) as it:
+            call(LIMIT, None, False)
+    assert isinstance(it.value.attempts[0].error, errors.HostNotFoundError)
+
+
+def test_close_of_a_loser_fails(soon):
+    """What the close of a loser says does not keep the winner from the program."""
+
+    class Grumbling(safesocket.socket):
+        def close(self):
+            super().close()
+            raise OSError(errno.EIO, "lost on the way")
+
+    with dead() as [one], alive() as yes:
+        sock = connect(one, yes, make=Grumbling)
+        assert sock.getpeername() == yes
+        socket.socket.close(sock)
+
+
 def test_no_descriptor_for_the_second_attempt():
     """Without a descriptor for the next address the first attempt goes on."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
