@@ -25,7 +25,10 @@ The map of the house; imports run downwards only:
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
     _stream           makefile
-    _connect          create_connection: one budget for all addresses
+    _connect          create_connection: one budget for the look-up and all addresses
+    _race             addresses raced against each other, RFC 8305
+    _attempts         which of many failures is told, and how
+    _budget           the time of one create_connection
     _sendfile         sendfile
     _reading _writing _connecting _operations     the operations, plain functions of a socket
     _waitall          MSG_WAITALL with a limit
@@ -43,6 +46,7 @@ The map of the house; imports run downwards only:
     _route            whom a socket talks to: what is remembered
     _roles            how a socket came to be
     _system           the C methods, the clock, poll
+    _addresses        which addresses are tried, in which order
     _timeouts         limits as values, and who decides
     _namespace        the stdlib's functions with our names
 """
@@ -98,12 +102,18 @@ def create_connection(
     look-up and all addresses of the host. *timeout*, if given, is the socket's timeout
     afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode.
 
+    The addresses are raced: the next one is tried after 0.25 s, or at once when one has failed,
+    while the earlier attempts go on; the first to connect wins. Where that cannot be, as with a
+    port in *source_address*, each address in turn gets a share of the time. What
+    ``configure(family=, happy_eyeballs=)`` says is respected.
+
     Raises:
         ConnectTimeoutError, ConnectRefusedError, UnreachableError, HostNotFoundError, …: as
-            :meth:`socket.connect`; ``attempts`` tells what became of each address.
+            :meth:`socket.connect`; the most telling of them is raised, and its ``attempts``
+            tell what became of each address.
         ConnectError: all of these.
         ExceptionGroup: of these errors, with *all_errors*.
-    Source: Python ``socket.create_connection``.
+    Source: Python ``socket.create_connection``; RFC 8305.
     """
     made: Any = _connect.create_connection(
         socket, getaddrinfo, address, timeout, source_address, all_errors

@@ -31,8 +31,8 @@ _UNIX = getattr(_socket, "AF_UNIX", None)
 _C_ONLY = (b"", b"<broadcast>")
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
-_UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
-_UNFINISHED = (*_UNDER_WAY, errno.EAGAIN)
+UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
+_UNFINISHED = (*UNDER_WAY, errno.EAGAIN)
 
 
 def connect(self: Socket, address: Any, /) -> None:
@@ -62,11 +62,11 @@ def connect(self: Socket, address: Any, /) -> None:
             _connect_within(limit, self, found)
     except OSError as exc:
         if isinstance(exc, BlockingIOError) and _is_limited(self, address):
-            _remember(self, address, address)  # under way, in non-blocking mode
+            remember(self, address, address)  # under way, in non-blocking mode
         took = now() - started
         fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
     if limit is not None or _is_limited(self, address):
-        _remember(self, address, found)
+        remember(self, address, found)
 
 
 def connect_ex(self: Socket, address: Any, /) -> int:
@@ -92,7 +92,7 @@ def connect_ex(self: Socket, address: Any, /) -> int:
         if exc.errno is None and not isinstance(exc, TimeoutError):  # a path that is too long
             fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
         return exc.errno or errno.ETIMEDOUT
-    _remember(self, address, found)
+    remember(self, address, found)
     return 0
 
 
@@ -136,9 +136,9 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
     end = now() + (limit.seconds or 0)
     _system.settimeout(sock, 0)
     try:
-        number = _begin(sock, address)
-        if number in _UNDER_WAY and ready_before(end, sock, WRITE):
-            number = _outcome(sock, address)
+        number = begin(sock, address)
+        if number in UNDER_WAY and ready_before(end, sock, WRITE):
+            number = outcome(sock, address)
         if number in _UNFINISHED:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
@@ -170,7 +170,8 @@ def _connect_as_set_up(sock: Socket, address: Any) -> None:
         raise _system.os_error(number)
 
 
-def _begin(sock: Socket, address: Any) -> int:
+def begin(sock: Socket, address: Any) -> int:
+    """Begin to connect *sock*, which is in non-blocking mode; return the errno, 0 for success."""
     try:
         return _system.connect_ex(sock, address)
     except (TypeError, ValueError, OverflowError):  # the text names the function that was called
@@ -182,7 +183,7 @@ def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> in
     """Return the errno of connecting after a first step that returned *number*, 0 for success."""
     pauses = backoff()
     while True:
-        if number in _UNDER_WAY:
+        if number in UNDER_WAY:
             in_time = ready_before(end, sock, WRITE)
         elif number == errno.EAGAIN and _system.family(sock) == _UNIX:
             in_time = rest_before(end, next(pauses))  # a full backlog, which cannot be polled
@@ -190,10 +191,10 @@ def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> in
             return number
         if not in_time:
             raise TimeoutError("timed out")
-        number = _outcome(sock, address)
+        number = outcome(sock, address)
 
 
-def _outcome(sock: Socket, address: Any) -> int:
+def outcome(sock: Socket, address: Any) -> int:
     """Return what became of a connection that was under way.
 
     On Linux by asking connect() again: it tells, and leaves the socket as a blocking connect
@@ -209,7 +210,7 @@ def _outcome(sock: Socket, address: Any) -> int:
 def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
     number = _system.connect_ex(sock, address)
     if number in (0, errno.EINPROGRESS) and _is_limited(sock, address):
-        _remember(sock, address, address)
+        remember(sock, address, address)
     return number
 
 
@@ -217,7 +218,7 @@ def _is_limited(sock: Socket, address: Any) -> bool:
     return talks_to_others(_system.family(sock), _system.kind(sock), bool(address))
 
 
-def _remember(sock: Socket, address: Any, found: Any) -> None:
+def remember(sock: Socket, address: Any, found: Any) -> None:
     """Note whom *sock* talks to, asked for as *address*: after a reset nobody can ask."""
     known = note(sock)
     known.role = CONNECTED

@@ -77,6 +77,13 @@ if sys.platform != "win32" and hasattr(select, "poll"):
         poller.register(fd, events)
         return bool(poller.poll(min(seconds * 1000, _MOST_MILLISECONDS)))
 
+    def which_ready(fds: list[int], events: int, seconds: float) -> set[int]:
+        """Return which of *fds* are ready, or in error; wait for the first as ``ready`` does."""
+        poller = _poll()
+        for fd in fds:
+            poller.register(fd, events)
+        return {fd for fd, _ in poller.poll(min(seconds * 1000, _MOST_MILLISECONDS))}
+
     _END = select.POLLHUP | getattr(select, "POLLRDHUP", 0)
 
     def _events(fd: int) -> int:
@@ -102,10 +109,14 @@ else:  # pragma: no cover (Windows)
 
     def ready(fd: int, events: int, seconds: float) -> bool:
         """Wait until *fd* is ready, or in error, for at most *seconds*."""
-        reading = [fd] if events & READABLE else []
-        writing = [fd] if events & WRITABLE else []
+        return bool(which_ready([fd], events, seconds))
+
+    def which_ready(fds: list[int], events: int, seconds: float) -> set[int]:
+        """Return which of *fds* are ready, or in error; wait for the first as ``ready`` does."""
+        reading = fds if events & READABLE else []
+        writing = fds if events & WRITABLE else []
         # A connection that failed shows up as exceptional on Windows; MSDN, select function.
-        return any(_select(reading, writing, writing, min(seconds, 86_400.0)))
+        return set().union(*_select(reading, writing, writing, min(seconds, 86_400.0)))
 
     def has_failed(fd: int) -> bool:  # noqa: ARG001
         """Tell whether an error is pending on *fd*; select cannot."""

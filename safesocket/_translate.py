@@ -180,6 +180,12 @@ def tell(
     _add_notes(error)
 
 
+def add_to_hint(error: e.SafeSocketError, words: str) -> None:
+    """Add *words* to the hint of *error*."""
+    error.hint = f"{error.hint}; {words}" if error.hint else words
+    _add_notes(error)
+
+
 def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
     if limit is not None:
         error.timeout = limit.seconds

@@ -97,6 +97,19 @@ def ready_before(end: float, sock: Socket, phase: str) -> bool:
     return True
 
 
+def which_ready_before(end: float, socks: list[Any], phase: str) -> list[int]:
+    """Sleep until some of *socks* are ready for *phase*, or until *end*; return their places.
+
+    For sockets that nobody else knows: one that is closed is not ready but a mistake.
+    """
+    fds = [_system.fileno(sock) for sock in socks]
+    while True:
+        remaining = end - _system.now()
+        ready = _system.which_ready(fds, _EVENTS[phase], remaining if remaining > 0 else 0)
+        if ready or _system.now() >= end:
+            return [place for place, fd in enumerate(fds) if fd in ready]
+
+
 def rest_before(end: float, seconds: float = _REST) -> bool:
     """Sleep for *seconds* where poll is of no use; tell whether it is before *end* still."""
     remaining = end - _system.now()

@@ -73,7 +73,7 @@ def sentence(error: SafeSocketError) -> str:
         words += f" after {duration(error.elapsed)}"
     if error.timeout_source is not None:
         words += f" ({limit_in_words(error)})"
-    return words + others(error.attempts)
+    return words + others(error.attempts, error._attempt)
 
 
 def _deed(operation: str, error: SafeSocketError) -> str:
@@ -104,14 +104,15 @@ def limit_in_words(error: SafeSocketError) -> str:
     return words.format(field=error._field, seconds=error.timeout or 0)
 
 
-def others(attempts: Sequence[Attempt]) -> str:
-    """Return what became of the addresses tried before the last one, at most three of them."""
-    earlier = attempts[:-1]
-    if not earlier:
+def others(attempts: Sequence[Attempt], told: int) -> str:
+    """Return what became of the addresses besides the one at *told*, at most three of them."""
+    rest = list(attempts)
+    del rest[told : told + 1 or None]
+    if not rest:
         return ""
-    tried = [f"{place(attempt.address)}: {_cause(attempt.error)}" for attempt in earlier[:3]]
-    rest = [f"{len(earlier) - 3} more"] if len(earlier) > 3 else []
-    return f"; also tried {', '.join(tried + rest)}"
+    tried = [f"{place(attempt.address)}: {_cause(attempt.error)}" for attempt in rest[:3]]
+    more = [f"{len(rest) - 3} more"] if len(rest) > 3 else []
+    return f"; also tried {', '.join(tried + more)}"
 
 
 def _cause(error: OSError) -> str:

@@ -122,7 +122,8 @@ class SafeSocketError(OSError):
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
             or ``"kernel"``.
         bytes_sent: bytes that the kernel had taken, where that is known.
-        attempts: what ``create_connection`` tried, an :class:`Attempt` for each address.
+        attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
+            order in which they were begun.
         hint: what to look at next, in a sentence; also a PEP 678 note of the traceback.
     """
 
@@ -138,6 +139,7 @@ class SafeSocketError(OSError):
     attempts: Sequence[Attempt] = ()
     hint: str | None = None
     _field: str = ""  # the name of the limit in Timeouts
+    _attempt: int = -1  # which of the attempts it tells of
     _role: str = ""  # how the socket came to be, where that tells who is at the other end
     _appends: bool = True  # configure(message="append") when it was raised
 
