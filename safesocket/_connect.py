@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import socket as stdlib
 
+from ._deadline import cut
 from ._failing import throw
 from ._roles import CONNECTED
 from ._route import Route
@@ -42,10 +43,13 @@ class Budget:
         self.limit = self._chosen()
 
     def _chosen(self) -> Limit | None:
+        if self.mode == 0:
+            return None
         if self.given or self.mode is not None:
             source = "create_connection" if self.given else "settimeout"
-            return Limit(self.mode, "", source) if self.mode and self.mode != FOREVER else None
-        found = limit("connect")
+            found = cut(Limit(None if self.mode == FOREVER else self.mode, "", source))
+        else:
+            found = limit("connect")
         return None if found.seconds is None else found
 
     def elapsed(self) -> float:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import _socket
 
 from . import _system
+from ._deadline import running as _running
 from ._failing import must_wait, plainly
-from ._wait import wait_to_read
+from ._scope import READ
+from ._wait import in_time, outlasts, wait_to_read
 from ._waitall import read_whole
 
 TYPE_CHECKING = False
@@ -52,7 +54,7 @@ def recv(self: Socket, bufsize: int, flags: int = 0, /) -> bytes:
     Platform: without MSG_DONTWAIT (Windows) the wait comes before the call.
     Source: recv(2); Python ``socket.recv``; PEP 475 (EINTR is retried).
     """
-    if flags is not _NONE:
+    if flags is not _NONE or _running:
         return _with_flags(self, "recv", _recv, bufsize, flags)
     try:
         return _recv(self, bufsize, _DONTWAIT)
@@ -67,7 +69,7 @@ def recv_into(self: Socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int
     Limits and errors are those of :func:`recv`.
     Source: recv(2); Python ``socket.recv_into``.
     """
-    if flags is not _NONE:
+    if flags is not _NONE or _running:
         return _with_flags(self, "recv_into", _recv_into, buffer, nbytes, flags)
     try:
         return _recv_into(self, buffer, nbytes, _DONTWAIT)
@@ -83,7 +85,7 @@ def recvfrom(self: Socket, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]
     a server's, there is no limit.
     Source: recvfrom(2); Python ``socket.recvfrom``.
     """
-    if flags is not _NONE:
+    if flags is not _NONE or _running:
         return _with_flags(self, "recvfrom", _recvfrom, bufsize, flags)
     try:
         return _recvfrom(self, bufsize, _DONTWAIT)
@@ -98,7 +100,7 @@ def recvfrom_into(self: Socket, buffer: Any, nbytes: int = 0, flags: int = 0) ->
     Limits and errors are those of :func:`recvfrom`.
     Source: recvfrom(2); Python ``socket.recvfrom_into``.
     """
-    if flags is not _NONE:
+    if flags is not _NONE or _running:
         return _with_flags(self, "recvfrom_into", _recvfrom_into, buffer, nbytes, flags)
     try:
         return _recvfrom_into(self, buffer, nbytes, _DONTWAIT)
@@ -114,7 +116,7 @@ def recvmsg(self: Socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) 
     Platform: not on Windows.
     Source: recvmsg(2); Python ``socket.recvmsg``.
     """
-    if flags is not _NONE:
+    if flags is not _NONE or _running:
         return _with_flags(self, "recvmsg", _recvmsg, bufsize, ancbufsize, flags)
     try:
         return _recvmsg(self, bufsize, ancbufsize, _DONTWAIT)
@@ -133,7 +135,7 @@ def recvmsg_into(
     Source: recvmsg(2), readv(2); Python ``socket.recvmsg_into``.
     """
     buffers = list(buffers)  # a generator would be empty at the second try
-    if flags is not _NONE:
+    if flags is not _NONE or _running:
         return _with_flags(self, "recvmsg_into", _recvmsg_into, buffers, ancbufsize, flags)
     try:
         return _recvmsg_into(self, buffers, ancbufsize, _DONTWAIT)
@@ -145,6 +147,8 @@ def recvmsg_into(
 def _with_flags(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make the read *call* of *operation*, whose flags are the last of *args*."""
     *most, flags = args
+    if _running and outlasts(sock, operation, flags):
+        return in_time(sock, operation, READ, call, *args)
     if flags & _UNUSUAL == _WAITALL:
         return read_whole(sock, operation, call, *args)
     if flags & _UNUSUAL:

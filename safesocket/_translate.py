@@ -176,7 +176,7 @@ def tell(
 
 def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
     if limit is not None:
-        error.timeout = limit.seconds
+        error.timeout = limit.whole
         error.timeout_source = limit.source
         error._field = limit.field
 
