@@ -10,7 +10,7 @@ import _socket
 from time import sleep
 
 from . import _system
-from ._deadline import cut, nearest, running, what_is_left
+from ._deadline import DEADLINE, cut, nearest, running, what_is_left
 from ._failing import fail, plainly
 from ._limits import Limit
 from ._roles import ACCEPTED, ADOPTED, CONNECTED, FRESH
@@ -251,7 +251,11 @@ class Patience:
     def end(self) -> float:
         """Return when the limit or the deadline is over."""
         end = self._since + (self._limit.seconds or 0)
-        return end if self._deadline is None else min(end, self._deadline.end)
+        if self._deadline is None:
+            return end
+        return (
+            self._deadline.end if self._limit.source == DEADLINE else min(end, self._deadline.end)
+        )
 
     def _is_late(self) -> bool:
         return self._deadline is not None and _system.now() >= self._deadline.end
