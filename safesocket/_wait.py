@@ -250,12 +250,10 @@ class Patience:
 
     def end(self) -> float:
         """Return when the limit or the deadline is over."""
+        if self._deadline is not None and self._limit.source == DEADLINE:
+            return self._deadline.end
         end = self._since + (self._limit.seconds or 0)
-        if self._deadline is None:
-            return end
-        return (
-            self._deadline.end if self._limit.source == DEADLINE else min(end, self._deadline.end)
-        )
+        return end if self._deadline is None else min(end, self._deadline.end)
 
     def _is_late(self) -> bool:
         return self._deadline is not None and _system.now() >= self._deadline.end

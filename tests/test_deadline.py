@@ -616,6 +616,17 @@ def test_read_beside_receipt(operation, call, mode):
             call(sock)
 
 
+@needs_error_queue
+@pytest.mark.parametrize("mode", [None, GUARD], ids=["blocking", "timeout"])
+@every_write
+def test_write_beside_receipt(operation, call, mode):
+    """It looks like room, too."""
+    with connected(mode=mode) as (sock, _peer):
+        put_receipt(sock)
+        with ends_by_deadline(operation, errors.WriteTimeoutError):
+            call(sock)
+
+
 @pytest.mark.parametrize("mode", [None, GUARD], ids=["blocking", "timeout"])
 def test_datagram_for_one_of_two(mode):
     """Of two threads that wait for one datagram one gets it; the other ends with the deadline."""
@@ -760,6 +771,16 @@ def test_connect_without_time(family, way, budget):
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+@no_time
+def test_connect_datagrams_without_time(budget):
+    """Nor does one that would not wait do anything then: the socket has no peer."""
+    with datagrams(socket) as (plain, _), safesocket.socket(AF_INET, SOCK_DGRAM) as sock:
+        with fails_at_once("connect", errors.ConnectTimeoutError, budget):
+            sock.connect(plain.getsockname())
+        with pytest.raises(errors.NotConnectedError):
+            sock.getpeername()
 
 
 @every_way

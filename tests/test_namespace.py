@@ -97,8 +97,10 @@ def test_star_import():
         "SocketIO",
         "Timeouts",
         "configure",
+        "deadline",
         "errors",
         "get_timeouts",
+        "remaining",
         "set_timeouts",
         "timeouts",
     }
