@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 
 from . import _system
-from ._deadline import running as _running
+from ._deadline import attend, running
 from ._failing import must_wait, plainly
 from ._scope import READ
 from ._wait import in_time, outlasts, wait_to_read
@@ -35,6 +35,7 @@ _recvmsg: Callable[..., Message[bytes]] = _system.recvmsg
 _recvmsg_into: Callable[..., Message[int]] = _system.recvmsg_into
 
 _NONE = 0  # flags, by identity: what is not plainly 0 takes the longer way; measured, 25 ns
+attend(globals())  # and everything does while a deadline runs
 _WAITALL = int(getattr(_socket, "MSG_WAITALL", 0))
 #: Flags that change what "would block" means: recv(2).
 _UNUSUAL = _WAITALL | _DONTWAIT | _socket.MSG_OOB | int(getattr(_socket, "MSG_ERRQUEUE", 0))
@@ -54,7 +55,7 @@ def recv(self: Socket, bufsize: int, flags: int = 0, /) -> bytes:
     Platform: without MSG_DONTWAIT (Windows) the wait comes before the call.
     Source: recv(2); Python ``socket.recv``; PEP 475 (EINTR is retried).
     """
-    if flags is not _NONE or _running:
+    if flags is not _NONE:
         return _with_flags(self, "recv", _recv, bufsize, flags)
     try:
         return _recv(self, bufsize, _DONTWAIT)
@@ -69,7 +70,7 @@ def recv_into(self: Socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int
     Limits and errors are those of :func:`recv`.
     Source: recv(2); Python ``socket.recv_into``.
     """
-    if flags is not _NONE or _running:
+    if flags is not _NONE:
         return _with_flags(self, "recv_into", _recv_into, buffer, nbytes, flags)
     try:
         return _recv_into(self, buffer, nbytes, _DONTWAIT)
@@ -85,7 +86,7 @@ def recvfrom(self: Socket, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]
     a server's, there is no limit.
     Source: recvfrom(2); Python ``socket.recvfrom``.
     """
-    if flags is not _NONE or _running:
+    if flags is not _NONE:
         return _with_flags(self, "recvfrom", _recvfrom, bufsize, flags)
     try:
         return _recvfrom(self, bufsize, _DONTWAIT)
@@ -100,7 +101,7 @@ def recvfrom_into(self: Socket, buffer: Any, nbytes: int = 0, flags: int = 0) ->
     Limits and errors are those of :func:`recvfrom`.
     Source: recvfrom(2); Python ``socket.recvfrom_into``.
     """
-    if flags is not _NONE or _running:
+    if flags is not _NONE:
         return _with_flags(self, "recvfrom_into", _recvfrom_into, buffer, nbytes, flags)
     try:
         return _recvfrom_into(self, buffer, nbytes, _DONTWAIT)
@@ -116,7 +117,7 @@ def recvmsg(self: Socket, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) 
     Platform: not on Windows.
     Source: recvmsg(2); Python ``socket.recvmsg``.
     """
-    if flags is not _NONE or _running:
+    if flags is not _NONE:
         return _with_flags(self, "recvmsg", _recvmsg, bufsize, ancbufsize, flags)
     try:
         return _recvmsg(self, bufsize, ancbufsize, _DONTWAIT)
@@ -135,7 +136,7 @@ def recvmsg_into(
     Source: recvmsg(2), readv(2); Python ``socket.recvmsg_into``.
     """
     buffers = list(buffers)  # a generator would be empty at the second try
-    if flags is not _NONE or _running:
+    if flags is not _NONE:
         return _with_flags(self, "recvmsg_into", _recvmsg_into, buffers, ancbufsize, flags)
     try:
         return _recvmsg_into(self, buffers, ancbufsize, _DONTWAIT)
@@ -147,7 +148,7 @@ def recvmsg_into(
 def _with_flags(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make the read *call* of *operation*, whose flags are the last of *args*."""
     *most, flags = args
-    if _running and outlasts(sock, operation, flags):
+    if running and outlasts(sock, operation, flags):
         return in_time(sock, operation, READ, call, *args)
     if flags & _UNUSUAL == _WAITALL:
         return read_whole(sock, operation, call, *args)

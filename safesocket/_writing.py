@@ -15,7 +15,7 @@ import _socket
 from functools import partial
 
 from . import _system
-from ._deadline import running as _running
+from ._deadline import attend, running
 from ._failing import fail, must_wait, plainly
 from ._scope import WRITE
 from ._timeouts import Limit
@@ -40,6 +40,7 @@ _sendmsg_afalg: Callable[..., int] = _system.sendmsg_afalg
 #: Flags with which the call is the system's alone: send(2), tcp(7).
 _UNUSUAL = _DONTWAIT | int(getattr(_socket, "MSG_FASTOPEN", 0))
 _NONE = 0  # flags, by identity, which is measured to be cheaper than the test it saves
+attend(globals())  # while a deadline runs, no flags are this
 NOTHING_YET = -1  # the first try took nothing: not even an empty message
 
 
@@ -60,10 +61,11 @@ def send(self: Socket, data: Any, flags: int = 0, /) -> int:
     Platform: without MSG_DONTWAIT (Windows) the wait comes before the call.
     Source: send(2); Python ``socket.send``; PEP 475 (EINTR is retried).
     """
-    if _running and outlasts(self, "send", flags, bytes_sent=0):
-        return in_time(self, "send", WRITE, _send, data, flags)
-    if flags is not _NONE and flags & _UNUSUAL:
-        return plainly(self, "send", _send, data, flags)
+    if flags is not _NONE:
+        if running and outlasts(self, "send", flags, bytes_sent=0):
+            return in_time(self, "send", WRITE, _send, data, flags)
+        if flags & _UNUSUAL:
+            return plainly(self, "send", _send, data, flags)
     try:
         sent = _send(self, data, flags | _DONTWAIT)
     except OSError as exc:
@@ -93,10 +95,11 @@ def sendto(self: Socket, *args: Any) -> int:
         data, flags, address = args
     else:
         return _sendto(self, *args)  # the stdlib says what is missing
-    if _running and outlasts(self, "sendto", flags, target=address, bytes_sent=0):
-        return in_time(self, "sendto", WRITE, _sendto, data, flags, address, target=address)
-    if flags is not _NONE and flags & _UNUSUAL:
-        return plainly(self, "sendto", _sendto, data, flags, address, target=address)
+    if flags is not _NONE:
+        if running and outlasts(self, "sendto", flags, target=address, bytes_sent=0):
+            return in_time(self, "sendto", WRITE, _sendto, data, flags, address, target=address)
+        if flags & _UNUSUAL:
+            return plainly(self, "sendto", _sendto, data, flags, address, target=address)
     try:
         sent = _sendto(self, data, flags | _DONTWAIT, address)
     except OSError as exc:
@@ -126,11 +129,14 @@ def sendmsg(
     Source: sendmsg(2); Python ``socket.sendmsg``.
     """
     buffers, ancdata = list(buffers), list(ancdata)  # generators are empty at the second try
-    if _running and outlasts(self, "sendmsg", flags, target=address, bytes_sent=0):
-        message = buffers, ancdata, flags, address
-        return in_time(self, "sendmsg", WRITE, _sendmsg, *message, target=address)
-    if flags is not _NONE and flags & _UNUSUAL:
-        return plainly(self, "sendmsg", _sendmsg, buffers, ancdata, flags, address, target=address)
+    if flags is not _NONE:
+        if running and outlasts(self, "sendmsg", flags, target=address, bytes_sent=0):
+            message = buffers, ancdata, flags, address
+            return in_time(self, "sendmsg", WRITE, _sendmsg, *message, target=address)
+        if flags & _UNUSUAL:
+            return plainly(
+                self, "sendmsg", _sendmsg, buffers, ancdata, flags, address, target=address
+            )
     try:
         sent = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, address)
     except OSError as exc:
@@ -152,12 +158,13 @@ def sendall(self: Socket, data: Any, flags: int = 0, /) -> None:
     Source: Python ``socket.sendall``.
     """
     started = _system.now()
-    if _running and outlasts(self, "sendall", flags, bytes_sent=0):
-        _send_all_in_time(self, data, flags, started)
-        return
-    if flags is not _NONE and flags & _UNUSUAL:
-        plainly(self, "sendall", _sendall, data, flags)
-        return
+    if flags is not _NONE:
+        if running and outlasts(self, "sendall", flags, bytes_sent=0):
+            _send_all_in_time(self, data, flags, started)
+            return
+        if flags & _UNUSUAL:
+            plainly(self, "sendall", _sendall, data, flags)
+            return
     try:
         sent = _send(self, data, flags | _DONTWAIT)
     except OSError as exc:
@@ -269,7 +276,7 @@ def _finish_as_set_up(
     try:
         sent += push(sent, flags)
         while operation == "sendall" and sent < size:
-            if _running and (limit := own_limit(sock, WRITE)) is not None:
+            if running and (limit := own_limit(sock, WRITE)) is not None:
                 patience = Patience(sock, operation, WRITE, limit, started=started)
                 return finish_patiently(patience, push, size, sent, flags)
             sent += push(sent, flags)

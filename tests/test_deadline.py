@@ -12,6 +12,7 @@ import errno
 import gc
 import math
 import socket
+import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import Context, copy_context
@@ -33,7 +34,16 @@ from socket import (
 import pytest
 
 import safesocket
-from safesocket import _deadline, _timeouts, deadline, errors, remaining, testing
+from safesocket import (
+    _deadline,
+    _reading,
+    _timeouts,
+    _writing,
+    deadline,
+    errors,
+    remaining,
+    testing,
+)
 from tests.helpers import (
     GUARD,
     MUCH,
@@ -70,7 +80,7 @@ BUDGET = 0.05  # seconds
 def nothing_runs():
     """Tell whether no context holds a deadline any more: operations are as fast as ever."""
     gc.collect()
-    return not _deadline.running
+    return not _deadline.running and _reading._NONE == _writing._NONE == 0
 
 
 # The value, and how long it holds.
@@ -243,6 +253,27 @@ def test_thread_that_never_leaves_its_block():
     thread = threading.Thread(target=deadline(5).__enter__)
     thread.start()
     thread.join(GUARD)
+    assert nothing_runs()
+
+
+def test_deadlines_that_come_and_go_in_many_threads():
+    """Each thread's deadline holds from its first operation on, whatever others begin and end."""
+
+    def use():
+        with connected() as (sock, peer):
+            peer.sendall(b"always")
+            for _ in range(300):
+                with deadline(0), suppress(errors.ReadTimeoutError):
+                    return sock.recv(1)
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ExitStack() as stack:
+            futures = [stack.enter_context(calling(use)) for _ in range(4)]
+            assert [future.result(GUARD) for future in futures] == [None] * 4
+    finally:
+        sys.setswitchinterval(switch)
     assert nothing_runs()
 
 
