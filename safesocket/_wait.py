@@ -145,8 +145,10 @@ def check_deadline(sock: Socket, operation: str, flags: int = 0, **known: Any) -
     for which something is always ready. *known* is more for the error.
     """
     left = what_is_left()
+    if left is None or flags & _system.DONTWAIT:
+        return None
     own = _system.gettimeout(sock)
-    if left is None or own == 0 or flags & _system.DONTWAIT:
+    if own == 0:
         return None
     if left.seconds:
         return left
@@ -161,8 +163,10 @@ def outlasts(sock: Socket, operation: str, flags: int = 0, **known: Any) -> bool
     Then C would wait too long: make the call with :func:`in_time`. Raises if the deadline is over.
     """
     left = check_deadline(sock, operation, flags, **known)
+    if left is None or left.seconds is None:
+        return False
     own = _system.gettimeout(sock)
-    return left is not None and own is not None and own > (left.seconds or 0)
+    return own is not None and own > left.seconds
 
 
 def in_time(
