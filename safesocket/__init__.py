@@ -5,8 +5,8 @@
 Every name of the running stdlib ``socket`` is here, the very same object but for what is made
 safer: the class ``socket``, the functions that make sockets, and the look-ups. On top come
 :class:`Timeouts`, :func:`configure`, :class:`timeouts`, :func:`set_timeouts`,
-:func:`get_timeouts`, :data:`FOREVER`, and :mod:`safesocket.errors`. Importing this package
-changes nothing anywhere.
+:func:`get_timeouts`, :class:`deadline`, :func:`remaining`, :data:`FOREVER`, and
+:mod:`safesocket.errors`. Importing this package changes nothing anywhere.
 
 The map of the house; imports run downwards only:
 
@@ -45,9 +45,11 @@ The map of the house; imports run downwards only:
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered
     _roles            how a socket came to be
-    _system           the C methods, the clock, poll
     _addresses        which addresses are tried, in which order
-    _timeouts         limits as values, and who decides
+    _timeouts         the limits of the process and of blocks, and who decides
+    _deadline         one budget for everything in a block
+    _limits           a limit as a value
+    _system           the C methods, the clock, poll
     _namespace        the stdlib's functions with our names
 """
 
@@ -56,6 +58,7 @@ from __future__ import annotations
 import socket as _stdlib
 
 from . import _connect, errors
+from ._deadline import deadline, remaining
 from ._exempt import Exemption
 from ._failing import plain_call as _plain_call
 from ._failing import retell as _retell
@@ -208,11 +211,13 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     "SocketIO",
     "Timeouts",
     "configure",
+    "deadline",
     "errors",
     "get_timeouts",
     "install",
     "installed",
     "is_installed",
+    "remaining",
     "set_timeouts",
     "timeouts",
     "uninstall",

@@ -12,15 +12,16 @@ import socket as stdlib
 import sys
 
 from . import _system
+from ._deadline import DEADLINE, cut, running
 from ._exempt import over
 from ._failing import fail
+from ._limits import Limit
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
 from ._scope import WRITE, talks_to_others
 from ._system import now
-from ._timeouts import Limit
 from ._timeouts import limit as limit_of
-from ._wait import backoff, ready_before, rest_before
+from ._wait import backoff, check_deadline, ours_to_keep, ready_before, rest_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,11 +52,14 @@ def connect(self: Socket, address: Any, /) -> None:
     Source: connect(2), unix(7); Python ``socket.connect``; PEP 475 (EINTR is retried).
     """
     started = now()
-    limit = _limit(self, address)
+    limit = None
     found = address
     try:
+        if running:
+            check_deadline(self, "connect", target=address)
         if not is_numeric(address):
             found = looked_up(self, address)
+        limit = _limit(self, address)
         if limit is None:
             _connect_as_set_up(self, found)
         else:
@@ -65,26 +69,31 @@ def connect(self: Socket, address: Any, /) -> None:
             remember(self, address, address)  # under way, in non-blocking mode
         took = now() - started
         fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
-    if limit is not None or _is_limited(self, address):
+    if _is_limited(self, address):
         remember(self, address, found)
 
 
 def connect_ex(self: Socket, address: Any, /) -> int:
     """Connect to *address* and return 0, or the errno of what the system refused.
 
-    A limit of safesocket's that runs out is ETIMEDOUT; the socket's own timeout is EAGAIN, as
-    in the stdlib.
+    A limit of safesocket's that runs out, or a deadline, is ETIMEDOUT; the socket's own timeout
+    is EAGAIN, as in the stdlib.
 
     Raises:
         HostNotFoundError, ResolverError: the name in *address* was not found.
     Source: Python ``socket.connect_ex``.
     """
     started = now()
-    limit = _limit(self, address)
     try:
+        if running:
+            check_deadline(self, "connect_ex", target=address)
+        limit = _limit(self, address)
         if limit is None:
             return _connect_ex_as_set_up(self, address)
-        found = address if is_numeric(address) else looked_up(self, address)
+        found = address
+        if not is_numeric(address):
+            found = looked_up(self, address)
+            limit = _limit(self, address) or limit  # of a deadline, what the look-up has left
         _connect_within(limit, self, found)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
@@ -92,24 +101,28 @@ def connect_ex(self: Socket, address: Any, /) -> int:
         if exc.errno is None and not isinstance(exc, TimeoutError):  # a path that is too long
             fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
         return exc.errno or errno.ETIMEDOUT
-    remember(self, address, found)
+    if _is_limited(self, address):
+        remember(self, address, found)
     return 0
 
 
 def _limit(sock: Socket, address: Any) -> Limit | None:
     """Return the limit that we have to keep when *sock* connects to *address*, if any."""
-    kind = _system.kind(sock)
-    if kind == _socket.SOCK_DGRAM or _system.gettimeout(sock) is not None:
+    own = _system.gettimeout(sock)
+    if own == 0 or _system.kind(sock) == _socket.SOCK_DGRAM:
         return None
-    if not talks_to_others(_system.family(sock), kind, bool(address)):
-        return None
+    if own is not None:
+        limit = cut(Limit(own, "", "settimeout"))
+        return limit if limit.source == DEADLINE else None
+    limit = _limit_of_blocking(sock, address)
+    return None if limit.seconds is None else ours_to_keep(limit, sock, WRITE)
+
+
+def _limit_of_blocking(sock: Socket, address: Any) -> Limit:
     known = recall(sock)
-    if known is not None and known.forever:
-        return None
-    limit = limit_of("connect", over(known.limits if known else None, address))
-    if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
-        return None
-    return limit
+    if not _is_limited(sock, address) or (known is not None and known.forever):
+        return cut(Limit(None, "", ""))
+    return limit_of("connect", over(known.limits if known else None, address))
 
 
 def looked_up(sock: Socket, address: Any) -> Any:
@@ -132,8 +145,11 @@ def looked_up(sock: Socket, address: Any) -> Any:
 
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
-    """Connect in at most the seconds of *limit*; the mode is blocking before and after."""
+    """Connect in at most the seconds of *limit*; the mode is the same before and after."""
     end = now() + (limit.seconds or 0)
+    if limit.source == DEADLINE and not limit.seconds:
+        raise TimeoutError("timed out")
+    mode = _system.gettimeout(sock)
     _system.settimeout(sock, 0)
     try:
         number = begin(sock, address)
@@ -142,14 +158,14 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
         if number in _UNFINISHED:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
-        _back_to_blocking(sock)
+        _back_to(mode, sock)
     if number:
         raise _system.os_error(number)
 
 
-def _back_to_blocking(sock: Socket) -> None:
+def _back_to(mode: float | None, sock: Socket) -> None:
     try:
-        _system.settimeout(sock, None)
+        _system.settimeout(sock, mode)
     except OSError:  # closed by another thread, or by a signal's handler; the mode is set even so
         if _system.fileno(sock) >= 0:
             raise

@@ -157,6 +157,21 @@ _BY_THE_KERNEL: dict[type[e.SafeSocketError], str] = {
     ),
 }
 
+#: Timeouts that say whose patience ended, not who was slow: earlier steps may have used it up.
+_BY_A_DEADLINE: dict[type[e.SafeSocketError], str] = dict.fromkeys(
+    (
+        e.ResolveTimeoutError,
+        e.ConnectTimeoutError,
+        e.HandshakeTimeoutError,
+        e.ReadTimeoutError,
+        e.WriteTimeoutError,
+        e.AcceptTimeoutError,
+        e.SocketTimeoutError,
+    ),
+    "the time of the whole block ran out in this operation: the other side is slow or silent, or "
+    "what came before took too long",
+)
+
 _BEFORE_CONNECTING: dict[type[e.SafeSocketError], str] = {
     e.PeerClosedError: "the socket has no peer: connect() was not called, or has failed",
 }
@@ -196,6 +211,7 @@ _LONGER = {
     "set_timeouts": "raise it with safesocket.set_timeouts(sock, {field}=seconds)",
     "settimeout": "raise it with settimeout()",
     "create_connection": "raise it with create_connection(timeout=)",
+    "deadline": "raise it with safesocket.deadline(seconds)",
 }
 _CONNECTS_LONGER = "safesocket.timeouts(connect=seconds) raises it for a block"
 
@@ -226,6 +242,8 @@ def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.Safe
     """Yield what is special about *error*, the most special first."""
     if error.timeout_source == "kernel":
         yield _BY_THE_KERNEL
+    if error.timeout_source == "deadline":
+        yield _BY_A_DEADLINE
     if error.operation == "bind":
         yield _FOR_A_BIND
     if route.role == FRESH and route.host is None:

@@ -52,7 +52,7 @@ def may_be_lent(sock: SSLSocket) -> bool:
         return True
     return not (
         _system.waits_by_itself(sock, _socket.SO_RCVTIMEO)
-        or _system.has_timeout(sock, _socket.SO_SNDTIMEO)
+        or _system.timeout_of(sock, _socket.SO_SNDTIMEO) is not None
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import socket as stdlib
 
 from . import _system
-from ._failing import fail, plain_call, plainly
+from ._failing import fail, plain_call
 from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, PAIRED
 from ._route import carry_over, note, recall
+from ._scope import READ
 from ._timeouts import FOREVER
+from ._wait import plainly_in_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _dup = stdlib.dup
 
 def accept_as(kind: type[Socket], self: Socket) -> tuple[Socket, Any]:
     """Accept a connection as a socket of *kind*."""
-    fd, address = plainly(self, "accept", _system.accept)
+    fd, address = plainly_in_time(self, "accept", READ, _system.accept)
     sock = kind(_system.family(self), _system.kind(self), self.proto, fileno=fd)
     known = note(sock)
     known.role = ACCEPTED

@@ -62,6 +62,7 @@ shutdown: Callable[..., None] = _C.shutdown
 
 family: Callable[[Any], int] = vars(_C)["family"].__get__
 kind: Callable[[Any], int] = vars(_C)["type"].__get__
+proto: Callable[[Any], int] = vars(_C)["proto"].__get__
 
 _MOST_MILLISECONDS = 2**31 - 1  # poll(2) takes an int
 
@@ -198,12 +199,13 @@ def os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def has_timeout(sock: Any, option: int) -> bool:
-    """Tell whether the program gave *sock* a timeout of the system's: *option* is SO_RCVTIMEO …"""
+def timeout_of(sock: Any, option: int) -> float | None:
+    """Return the timeout of the system's that the program gave *sock*: SO_RCVTIMEO …; seconds."""
     try:
-        return any(getsockopt(sock, _socket.SOL_SOCKET, option, _SIZE_OF_TIMEOUT))
-    except OSError:  # closed: the plain call says so best
-        return True
+        value = getsockopt(sock, _socket.SOL_SOCKET, option, _SIZE_OF_TIMEOUT)
+    except OSError:  # closed: the plain call says so best, and at once
+        return 0.0
+    return _seconds(value) if any(value) else None
 
 
 if sys.platform == "win32":
@@ -212,6 +214,9 @@ if sys.platform == "win32":
     def is_nonblocking(sock: Any) -> bool:  # noqa: ARG001
         """Tell whether *sock* was made non-blocking behind Python's back; Windows cannot tell."""
         return False
+
+    def _seconds(value: bytes) -> float:
+        return int.from_bytes(value, sys.byteorder) / 1e3
 
 else:
     _SIZE_OF_TIMEOUT = 16  # bytes of a struct timeval; on 32-bit systems 8, and 8 are returned
@@ -224,6 +229,13 @@ else:
         except OSError:  # closed: the plain call says so best
             return True
 
+    def _seconds(value: bytes) -> float:
+        half = len(value) // 2
+        seconds, rest = (
+            int.from_bytes(part, sys.byteorder) for part in (value[:half], value[half:])
+        )
+        return seconds + (rest & 0xFFFFFFFF) / 1e6  # macOS: 4 bytes, and 4 to fill up
+
 
 def waits_by_itself(sock: Any, option: int) -> bool:
     """Tell whether the program set up the waits of *sock* itself, behind Python's back.
@@ -231,4 +243,26 @@ def waits_by_itself(sock: Any, option: int) -> bool:
     Asked before each wait, which costs two system calls. A short wait first, and the questions
     only if nothing has come, was measured to be slower: a near timer is dearer than they are.
     """
-    return is_nonblocking(sock) or has_timeout(sock, option)
+    return is_nonblocking(sock) or timeout_of(sock, option) is not None
+
+
+_NONBLOCKING = int(getattr(_socket, "SOCK_NONBLOCK", 0))
+
+
+def without_waiting(call: Callable[..., Any], sock: Any, *args: Any) -> Any:
+    """Make *call* on *sock*, which has a timeout of its own, but not its wait.
+
+    Its descriptor is non-blocking already, only C waits on its behalf, and cannot be told not
+    to. So the call is made on another object with the same socket behind it.
+    """
+    try:
+        fd = _socket.dup(fileno(sock))
+    except OSError:  # closed, or no descriptor is free: then its own timeout has to do
+        return call(sock, *args)
+    twin = _C(family(sock), kind(sock) | _NONBLOCKING, proto(sock), fd)
+    try:
+        if not _NONBLOCKING:
+            settimeout(twin, 0)
+        return call(twin, *args)
+    finally:
+        twin.close()

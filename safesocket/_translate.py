@@ -188,7 +188,7 @@ def add_to_hint(error: e.SafeSocketError, words: str) -> None:
 
 def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
     if limit is not None:
-        error.timeout = limit.seconds
+        error.timeout = limit.whole
         error.timeout_source = limit.source
         error._field = limit.field
 

@@ -117,10 +117,11 @@ class SafeSocketError(OSError):
         address: the socket address that was really tried or talked to.
         local: the socket's own address.
         elapsed: seconds from the start of the call, or of its wait, to the failure.
-        timeout: seconds of the limit that ended the call; None when no limit did.
+        timeout: seconds of the limit that ended the call, of a deadline the whole budget; None
+            when no limit did.
         timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
-            or ``"kernel"``.
+            ``"deadline"``, or ``"kernel"``.
         bytes_sent: bytes that the kernel had taken, where that is known.
         attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
             order in which they were begun.
@@ -344,7 +345,7 @@ class MessageTooLargeError(TransferError):
 
 
 class AcceptTimeoutError(SocketTimeoutError):
-    """No client came within the caller's own timeout; safesocket sets none for ``accept``."""
+    """No client came within the caller's own timeout or deadline; ``accept`` has no other limit."""
 
 
 class AddressInUseError(BindError):

@@ -14,9 +14,10 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
+from .._limits import checked
 from .._startup import __file__ as _startup
 from .._startup.hook import BEFORE, CHOICES
-from .._timeouts import FIELDS, checked
+from .._timeouts import FIELDS
 
 _FOLDER = os.path.dirname(os.path.abspath(_startup))
 
