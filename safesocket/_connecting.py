@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import _socket
 import errno
-import socket as stdlib
 import sys
 
 from . import _system
 from ._failing import fail
+from ._resolve import resolved
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
 from ._scope import WRITE, talks_to_others
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
-_C_ONLY = (b"", b"<broadcast>")
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
@@ -43,6 +42,7 @@ def connect(self: Socket, address: Any, /) -> None:
         UnreachableError: no route to the address.
         ConnectDeniedError: this machine forbids it.
         HostNotFoundError, ResolverError: the name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout.
         SocketPathError: an AF_UNIX path is not there.
         ConnectError: any other failure.
     Platform: on Linux a full backlog of an AF_UNIX server is tried again until the limit; the
@@ -51,10 +51,8 @@ def connect(self: Socket, address: Any, /) -> None:
     """
     started = now()
     limit = _limit(self, address)
-    found = address
+    found = resolved(self, "connect", address)
     try:
-        if not is_numeric(address):
-            found = looked_up(self, address)
         if limit is None:
             _connect_as_set_up(self, found)
         else:
@@ -76,14 +74,15 @@ def connect_ex(self: Socket, address: Any, /) -> int:
 
     Raises:
         HostNotFoundError, ResolverError: the name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout.
     Source: Python ``socket.connect_ex``.
     """
     started = now()
     limit = _limit(self, address)
+    found = resolved(self, "connect_ex", address)
     try:
         if limit is None:
-            return _connect_ex_as_set_up(self, address)
-        found = address if is_numeric(address) else looked_up(self, address)
+            return _connect_ex_as_set_up(self, address, found)
         _connect_within(limit, self, found)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
@@ -109,25 +108,6 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
     if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return None
     return limit
-
-
-def looked_up(sock: Socket, address: Any) -> Any:
-    """Return *address* with its host name looked up, as C does it within connect.
-
-    So the address tried is known when it fails. What C treats in its own way, "", "<broadcast>"
-    and names that are not ASCII, and whatever it will refuse, stays as it is.
-    """
-    family = _system.family(sock)
-    if _system.gettimeout(sock) == 0:
-        return address
-    if family not in _INTERNET or not isinstance(address, tuple):
-        return address
-    host, port, *rest = address if len(address) >= 2 else (None, None)
-    name = host.encode() if isinstance(host, str) and host.isascii() else host
-    if name in _C_ONLY or not isinstance(name, bytes) or b"\0" in name or type(port) is not int:
-        return address
-    found = stdlib.getaddrinfo(name, None, family, _socket.SOCK_STREAM)
-    return (found[0][4][0], port, *rest)
 
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
@@ -205,10 +185,10 @@ def _outcome(sock: Socket, address: Any) -> int:
     return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 
 
-def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
-    number = _system.connect_ex(sock, address)
+def _connect_ex_as_set_up(sock: Socket, address: Any, found: Any) -> int:
+    number = _system.connect_ex(sock, found)
     if number in (0, errno.EINPROGRESS) and _is_limited(sock, address):
-        _remember(sock, address, address)
+        _remember(sock, address, found)
     return number
 
 
