@@ -15,7 +15,7 @@ from ._roles import CONNECTED
 from ._route import Route
 from ._system import gettimeout, now
 from ._system import settimeout as set_mode
-from ._timeouts import FOREVER, Limit, limit
+from ._timeouts import FOREVER, Limit, limit, timeouts
 from ._translate import alike, leaf_of, tell, translate
 from .errors import Attempt, ConnectError, SafeSocketError, combined
 
@@ -48,6 +48,16 @@ class Budget:
         found = limit("connect")
         return None if found.seconds is None else found
 
+    def for_the_look_up(self) -> timeouts:
+        """Return the block for the look-up: it has no more time than the call, and no less."""
+        block, own = timeouts(), limit("resolve")
+        if self.limit is None:
+            if self.given and self.mode != 0:
+                block.limits = {"resolve": Limit(None, "resolve", "create_connection")}
+        elif own.seconds is None or (self.limit.seconds or 0) < own.seconds:
+            block.limits = {"resolve": self.limit}
+        return block
+
     def elapsed(self) -> float:
         """Return the seconds since the start of the call."""
         return now() - self.started
@@ -70,7 +80,8 @@ def create_connection(
     budget = Budget(timeout)
     host, port = address
     attempts: list[Attempt] = []
-    found = look_up(host, port, 0, stdlib.SOCK_STREAM)
+    with budget.for_the_look_up():
+        found = look_up(host, port, 0, stdlib.SOCK_STREAM)
     try:
         for index, entry in enumerate(found):
             sock = _attempt(make, entry, budget, source_address, len(found) - index, attempts)
