@@ -312,7 +312,7 @@ def test_all_threads_are_stuck(net):
         print(json.dumps([over[0], took, most, found, len(_lookups._pool._flying)]))
     """
     [[text, took, most, found, _]] = said(net, script)
-    assert "after 0.02 s" in text
+    assert "(resolve timeout 0.02 s of timeouts())" in text
     assert "; not begun: all 64 look-ups stuck, the oldest for " in text
     assert 0.04 <= took <= 0.04 + SLACK
     assert most == _lookups.MOST_THREADS == 64
