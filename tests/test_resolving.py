@@ -11,6 +11,7 @@ import _thread
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -58,11 +59,23 @@ def said(net, script, *options):
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
+def start_traced(function, args):
+    """Start a thread as ``_thread`` does, under the tracer that threading's have."""
+
+    def run():
+        sys.settrace(threading.gettrace())
+        function(*args)
+
+    return _thread.start_new_thread(run, ())
+
+
 @pytest.fixture(autouse=True)
 def threads_of_this_test(monkeypatch):
     """Each test has threads of its own, and leaves none that wait for work."""
     pool = _lookups._Pool()
     monkeypatch.setattr(_lookups, "_pool", pool)
+    if threading.gettrace():  # coverage sees threads of threading's only
+        monkeypatch.setattr(_lookups, "_start", start_traced)
     yield pool
     pool.dismiss()
 
@@ -906,3 +919,40 @@ def test_exit_while_look_ups_are_stuck(way, net):
     """
     with within(3):
         assert set(said(net, script)) == {"127.0.0.1"}
+
+
+# Where there are too many.
+
+
+def test_look_up_for_which_no_thread_is_free(slow, monkeypatch):
+    """It waits for one within its limit, says so if none comes, and is not made afterwards."""
+    monkeypatch.setattr(_lookups, "MOST_THREADS", 1)
+    made = []
+    with calling(ask_slow, slow) as first:
+        assert slow.started.wait(GUARD)
+        with safesocket.timeouts(resolve=LIMIT), pytest.raises(errors.ResolveTimeoutError) as it:
+            asked(partial(made.append, "given up"), name="two")
+        assert "; not begun: all 1 look-ups stuck, the oldest for " in str(it.value)
+        with calling(asked, partial(made.append, "waited for")) as third:
+            while len(_lookups._pool._queue) < 2:
+                time.sleep(0.001)
+            slow.release.set()
+            assert third.result(GUARD) is None
+        assert first.result(GUARD) == ["10.0.0.7"]
+    assert made == ["waited for"]
+    assert _lookups._pool._flying == {}
+
+
+def test_threads_of_a_forked_child(slow, threads_of_this_test):
+    """The child of a fork in the middle of look-ups begins anew, on stacks that nobody used."""
+    before = _thread.stack_size()
+    with calling(ask_slow, slow):
+        assert slow.started.wait(GUARD)
+        for _ in range(2):
+            threads_of_this_test.fresh()
+            assert threads_of_this_test._running == set()
+            assert asked(lambda: "10.0.0.9") == "10.0.0.9"
+            assert threads_of_this_test._stack == _lookups._CLEAN_STACK
+            threads_of_this_test.dismiss()
+        slow.release.set()
+    assert _thread.stack_size() == before
