@@ -33,7 +33,8 @@ The map of the house; imports run downwards only:
     _reading _writing _connecting _operations     the operations, plain functions of a socket
     _waitall          MSG_WAITALL with a limit
     _wait             would block -> which limit -> poll: the only place that sleeps
-    _resolve          look-ups
+    _resolve          look-ups, and names in addresses, within their limit
+    _lookups          the threads that look up: the only other place that waits
     _failing          from a failure to what the program sees: the only place that raises
     _exempt           which code and which peers are exempt from the limits
     _translate        (operation, OSError, route) -> documented error: one table, pure
@@ -44,6 +45,7 @@ The map of the house; imports run downwards only:
     _wording          the one sentence of an error
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered
+    _hosts            which hosts are numbers: what needs no look-up
     _roles            how a socket came to be
     _addresses        which addresses are tried, in which order
     _timeouts         the limits of the process and of blocks, and who decides

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _socket
 import errno
-import socket as stdlib
 import sys
 
 from . import _system
@@ -16,6 +15,7 @@ from ._deadline import DEADLINE, cut, running
 from ._exempt import over
 from ._failing import fail
 from ._limits import Limit
+from ._resolve import resolved
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
 from ._scope import WRITE, talks_to_others
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
-_C_ONLY = (b"", b"<broadcast>")
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
 UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
@@ -45,6 +44,7 @@ def connect(self: Socket, address: Any, /) -> None:
         UnreachableError: no route to the address.
         ConnectDeniedError: this machine forbids it.
         HostNotFoundError, ResolverError: the name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout.
         SocketPathError: an AF_UNIX path is not there.
         ConnectError: any other failure.
     Platform: on Linux a full backlog of an AF_UNIX server is tried again until the limit; the
@@ -57,8 +57,7 @@ def connect(self: Socket, address: Any, /) -> None:
     try:
         if running:
             check_deadline(self, "connect", target=address)
-        if not is_numeric(address):
-            found = looked_up(self, address)
+        found = resolved(self, "connect", address)
         limit = _limit(self, address)
         if limit is None:
             _connect_as_set_up(self, found)
@@ -81,19 +80,17 @@ def connect_ex(self: Socket, address: Any, /) -> int:
 
     Raises:
         HostNotFoundError, ResolverError: the name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout.
     Source: Python ``socket.connect_ex``.
     """
     started = now()
     try:
         if running:
             check_deadline(self, "connect_ex", target=address)
+        found = resolved(self, "connect_ex", address)
         limit = _limit(self, address)
         if limit is None:
-            return _connect_ex_as_set_up(self, address)
-        found = address
-        if not is_numeric(address):
-            found = looked_up(self, address)
-            limit = _limit(self, address) or limit  # of a deadline, what the look-up has left
+            return _connect_ex_as_set_up(self, address, found)
         _connect_within(limit, self, found)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
@@ -123,25 +120,6 @@ def _limit_of_blocking(sock: Socket, address: Any) -> Limit:
     if not _is_limited(sock, address) or (known is not None and known.forever):
         return cut(Limit(None, "", ""))
     return limit_of("connect", over(known.limits if known else None, address))
-
-
-def looked_up(sock: Socket, address: Any) -> Any:
-    """Return *address* with its host name looked up, as C does it within connect.
-
-    So the address tried is known when it fails. What C treats in its own way, "", "<broadcast>"
-    and names that are not ASCII, and whatever it will refuse, stays as it is.
-    """
-    family = _system.family(sock)
-    if _system.gettimeout(sock) == 0:
-        return address
-    if family not in _INTERNET or not isinstance(address, tuple):
-        return address
-    host, port, *rest = address if len(address) >= 2 else (None, None)
-    name = host.encode() if isinstance(host, str) and host.isascii() else host
-    if name in _C_ONLY or not isinstance(name, bytes) or b"\0" in name or type(port) is not int:
-        return address
-    found = stdlib.getaddrinfo(name, None, family, _socket.SOCK_STREAM)
-    return (found[0][4][0], port, *rest)
 
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
@@ -223,10 +201,10 @@ def outcome(sock: Socket, address: Any) -> int:
     return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 
 
-def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
-    number = _system.connect_ex(sock, address)
+def _connect_ex_as_set_up(sock: Socket, address: Any, found: Any) -> int:
+    number = _system.connect_ex(sock, found)
     if number in (0, errno.EINPROGRESS) and _is_limited(sock, address):
-        remember(sock, address, address)
+        remember(sock, address, found)
     return number
 
 

@@ -213,7 +213,11 @@ _LONGER = {
     "create_connection": "raise it with create_connection(timeout=)",
     "deadline": "raise it with safesocket.deadline(seconds)",
 }
-_CONNECTS_LONGER = "safesocket.timeouts(connect=seconds) raises it for a block"
+#: the same for limits on what no socket was there for, or none of the program's
+_FOR_A_BLOCK = {
+    ("default", "connect"): "safesocket.timeouts(connect=seconds) raises it for a block",
+    ("default", "resolve"): "safesocket.timeouts(resolve=seconds) raises it for a block",
+}
 
 
 def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str | None:
@@ -235,7 +239,7 @@ def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError]) -> str
         return _BAD_QUESTION
     if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
         return _HINTS[e.ReverseLookupError]
-    return _LOOKUPS.get(error.code, _HINTS[leaf])
+    return _LOOKUPS.get(error.code, _HINTS[leaf]) + _how_to_wait_longer(error)
 
 
 def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.SafeSocketError], str]]:
@@ -263,6 +267,6 @@ def _how_to_wait_longer(error: e.SafeSocketError) -> str:
     source, field = error.timeout_source or "", error._field
     if not isinstance(error, e.SocketTimeoutError) or source not in _LONGER:
         return ""
-    how = _CONNECTS_LONGER if (source, field) == ("default", "connect") else _LONGER[source]
+    how = _FOR_A_BLOCK.get((source, field)) or _LONGER[source]
     how = how.format(field=field, variable=field.upper())
     return f"; if the limit is too short for this, {how}"

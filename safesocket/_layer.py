@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import socket as stdlib
 import sys
-from types import BuiltinFunctionType, FunctionType
+from types import FunctionType
 
 from ._ledger import MISSING, Ledger, function_of, holders, only_passes_on
-from ._replacements import WRAPPERS, methods, operations_of
+from ._replacements import WRAPPERS, is_own, methods, operations_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Layer:
         known = {one.name for one in self.ledger.changes if one.owner is stdlib}
         for name, wrapper in WRAPPERS.items():
             function = vars(stdlib)[name]
-            if name in known and not _has_come_back(function):
+            if name in known and not is_own(function):
                 continue
             if id(function) not in self.plain:
                 self.plain[id(function)] = function
@@ -119,12 +119,6 @@ def _is_stdlib(value: Any, owner: type) -> bool:
     if type(function) is not FunctionType:
         return False
     return function.__module__ == owner.__module__ or only_passes_on(function)
-
-
-def _has_come_back(function: Any) -> bool:
-    """Tell whether *function* is the stdlib's own: ``socket`` has been loaded again."""
-    kinds = (FunctionType, BuiltinFunctionType)
-    return type(function) in kinds and function.__module__ in ("socket", "_socket")
 
 
 def _below(owner: type, name: str) -> Any:

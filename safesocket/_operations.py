@@ -9,6 +9,7 @@ import socket as stdlib
 
 from . import _system
 from ._failing import fail, plain_call
+from ._resolve import resolved
 from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, PAIRED
 from ._route import carry_over, note, recall
 from ._scope import READ
@@ -73,13 +74,16 @@ def bind(self: Socket, address: Any, /) -> None:
         BindDeniedError: this process may not have it.
         AddressNotAvailableError: this machine has no such address.
         SocketPathError: the directory of an AF_UNIX path is not there.
+        HostNotFoundError, ResolverError: a host name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout (seconds).
         BindError: any other failure.
     Source: bind(2); Python ``socket.bind``.
     """
+    found = resolved(self, "bind", address)
     try:
-        _system.bind(self, address)
+        _system.bind(self, found)
     except OSError as exc:
-        fail(self, exc, "bind", target=address)
+        fail(self, exc, "bind", target=address, tried=found)
     known = note(self)
     if known.role != CONNECTED:  # a client may bind after it has connected, on AF_UNIX
         known.role = BOUND

@@ -70,11 +70,11 @@ def sentence(error: SafeSocketError) -> str:
     named = isinstance(error, (gaierror, herror)) and error.host is not None
     if named and not words.startswith("look up"):
         words = f"look up {clean(error.host)} for {words}"
-    if error.elapsed is not None and operation not in _WAITLESS:
+    if error.elapsed is not None and (named or operation not in _WAITLESS):
         words += f" after {duration(error.elapsed)}"
     if error.timeout_source is not None:
         words += f" ({limit_in_words(error)})"
-    return words + others(error.attempts, error._attempt)
+    return words + stuck(error._stuck) + others(error.attempts, error._attempt)
 
 
 def _deed(operation: str, error: SafeSocketError) -> str:
@@ -103,6 +103,18 @@ def limit_in_words(error: SafeSocketError) -> str:
     """Return who set the limit that ended the call, and how long it is."""
     words = _SOURCES.get(error.timeout_source or "", "{field} timeout {seconds:g} s")
     return words.format(field=error._field, seconds=error.timeout or 0)
+
+
+def stuck(lookups: tuple[int, float, bool] | None) -> str:
+    """Return how many look-ups are stuck, and that all threads are where one could not begin."""
+    if lookups is None:
+        return ""
+    count, oldest, begun = lookups
+    if not begun:
+        return f"; not begun: all {count} look-ups stuck, the oldest for {duration(oldest)}"
+    if count == 1:
+        return f"; 1 look-up stuck for {duration(oldest)}"
+    return f"; {count} look-ups stuck, the oldest for {duration(oldest)}"
 
 
 def others(attempts: Sequence[Attempt], told: int) -> str:

@@ -17,6 +17,8 @@ from functools import partial
 from . import _system
 from ._deadline import attend, running
 from ._failing import fail, must_wait, plainly
+from ._hosts import is_certain
+from ._resolve import resolved
 from ._scope import WRITE
 from ._timeouts import Limit
 from ._wait import Patience, in_time, outlasts, own_limit, plainly_in_time
@@ -86,6 +88,7 @@ def sendto(self: Socket, *args: Any) -> int:
 
     Raises:
         HostNotFoundError, ResolverError: the name was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout (seconds).
         SocketPathError: an AF_UNIX path is not there.
     Source: sendto(2); Python ``socket.sendto``.
     """
@@ -95,22 +98,23 @@ def sendto(self: Socket, *args: Any) -> int:
         data, flags, address = args
     else:
         return _sendto(self, *args)  # the stdlib says what is missing
+    found = address if is_certain(address) else resolved(self, "sendto", address)
     if flags is not _NONE:
         if running and outlasts(self, "sendto", flags, target=address, bytes_sent=0):
-            return in_time(self, "sendto", WRITE, _sendto, data, flags, address, target=address)
+            return in_time(self, "sendto", WRITE, _sendto, data, flags, found, target=address)
         if flags & _UNUSUAL:
-            return plainly(self, "sendto", _sendto, data, flags, address, target=address)
+            return plainly(self, "sendto", _sendto, data, flags, found, target=address)
     try:
-        sent = _sendto(self, data, flags | _DONTWAIT, address)
+        sent = _sendto(self, data, flags | _DONTWAIT, found)
     except OSError as exc:
-        must_wait(self, exc, "sendto", address, bytes_sent=0)
+        must_wait(self, exc, "sendto", address, tried=found, bytes_sent=0)
         sent = NOTHING_YET
     if type(data) is bytes and sent == len(data):
         return sent
     with _Bytes(data) as view:
         if _is_final(self, len(view), sent):
             return sent
-        push = partial(_push_to, self, view, address)
+        push = partial(_push_to, self, view, found)
         return finish(self, "sendto", push, len(view), sent, flags, target=address)
 
 
@@ -129,23 +133,22 @@ def sendmsg(
     Source: sendmsg(2); Python ``socket.sendmsg``.
     """
     buffers, ancdata = list(buffers), list(ancdata)  # generators are empty at the second try
+    found = address if is_certain(address) else resolved(self, "sendmsg", address)
     if flags is not _NONE:
+        message = buffers, ancdata, flags, found
         if running and outlasts(self, "sendmsg", flags, target=address, bytes_sent=0):
-            message = buffers, ancdata, flags, address
             return in_time(self, "sendmsg", WRITE, _sendmsg, *message, target=address)
         if flags & _UNUSUAL:
-            return plainly(
-                self, "sendmsg", _sendmsg, buffers, ancdata, flags, address, target=address
-            )
+            return plainly(self, "sendmsg", _sendmsg, *message, target=address)
     try:
-        sent = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, address)
+        sent = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, found)
     except OSError as exc:
-        must_wait(self, exc, "sendmsg", address, bytes_sent=0)
+        must_wait(self, exc, "sendmsg", address, tried=found, bytes_sent=0)
         sent = NOTHING_YET
     size = sum(memoryview(buffer).nbytes for buffer in buffers)
     if _is_final(self, size, sent):
         return sent
-    push = partial(_push_message, self, buffers, ancdata, address)
+    push = partial(_push_message, self, buffers, ancdata, found)
     return finish(self, "sendmsg", push, size, sent, flags, target=address)
 
 

@@ -141,6 +141,8 @@ class SafeSocketError(OSError):
     hint: str | None = None
     _field: str = ""  # the name of the limit in Timeouts
     _attempt: int = -1  # which of the attempts it tells of
+    #: of look-ups: how many are stuck, seconds of the oldest, and whether this one had begun
+    _stuck: tuple[int, float, bool] | None = None
     _role: str = ""  # how the socket came to be, where that tells who is at the other end
     _appends: bool = True  # configure(message="append") when it was raised
 
@@ -162,6 +164,8 @@ class SafeSocketError(OSError):
     @property
     def code(self) -> str:
         """Name of the cause: ``"ECONNREFUSED"``, ``"EAI_NONAME"``, ``"timeout"`` or ``"error"``."""
+        if isinstance(self, ResolveTimeoutError):
+            return "timeout"
         if self.errno is None:
             return "timeout" if isinstance(self, TimeoutError) else "error"
         if isinstance(self, TLSError):  # its errno is a number of OpenSSL's
@@ -270,7 +274,12 @@ class ResolverError(ResolveError, gaierror):
 
 
 class ResolveTimeoutError(ResolveError, SocketTimeoutError, gaierror):
-    """The name server did not answer in time."""
+    """No answer from the name service in time.
+
+    ``errno`` is EAI_AGAIN, as of the C library's own error when no name server has answered:
+    what tries again after that one tries again after this. ``strerror`` is ``"timed out"``.
+    The look-up itself goes on, on a thread of its own, until the C library gives up.
+    """
 
 
 class ReverseLookupError(ResolveError, herror):
