@@ -6,9 +6,7 @@ from _typeshed import ReadableBuffer, WriteableBuffer
 from collections.abc import Iterable
 from io import BufferedReader, BufferedRWPair, BufferedWriter, IOBase, TextIOWrapper
 from types import TracebackType
-from typing import Any, Final, Literal, SupportsIndex, TypeAlias, overload
-
-from typing import Self
+from typing import Any, Final, Literal, Self, SupportsIndex, overload
 
 from . import errors as errors
 
@@ -614,10 +612,6 @@ __all__ += [
 
 __version__: str
 
-_Message: TypeAlias = Literal["append", "note", "off"]
-_Family: TypeAlias = Literal["prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6"]
-_None: TypeAlias = Literal["limit", "forever"]
-
 # The stdlib's class, and what makes sockets: typeshed's signatures with our class.
 
 class socket(_stdlib.socket):
@@ -1135,17 +1129,23 @@ class Timeouts:
         serve: float | None = None,
     ) -> None: ...
     @property
-    def resolve(self) -> float | None: ...
+    def resolve(self) -> float | None:
+        """Seconds for a look-up, the whole call."""
     @property
-    def connect(self) -> float | None: ...
+    def connect(self) -> float | None:
+        """Seconds for ``connect`` and ``create_connection``, the whole call with all its addresses."""
     @property
-    def handshake(self) -> float | None: ...
+    def handshake(self) -> float | None:
+        """Seconds for the TLS handshake, the whole call."""
     @property
-    def read(self) -> float | None: ...
+    def read(self) -> float | None:
+        """Seconds for each wait for data."""
     @property
-    def write(self) -> float | None: ...
+    def write(self) -> float | None:
+        """Seconds for each wait in which the other side takes nothing."""
     @property
-    def serve(self) -> float | None: ...
+    def serve(self) -> float | None:
+        """Seconds of ``read`` for connections that came out of ``accept``."""
     def replace(
         self,
         *,
@@ -1166,8 +1166,8 @@ def configure(
     limits: Timeouts | None = None,
     /,
     *,
-    message: _Message | None = None,
-    family: _Family | None = ...,
+    message: Literal["append", "note", "off"] | None = None,
+    family: Literal["prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6"] | None = ...,
     happy_eyeballs: bool = ...,
     resolve: float | None = ...,
     connect: float | None = ...,
@@ -1298,15 +1298,20 @@ class Report:
     """What an installation did, and what it could not reach."""
 
     @property
-    def patched(self) -> tuple[str, ...]: ...
+    def patched(self) -> tuple[str, ...]:
+        """What was changed, by full name."""
     @property
-    def copies(self) -> tuple[str, ...]: ...
+    def copies(self) -> tuple[str, ...]:
+        """Names in other modules that held a copy and were replaced."""
     @property
-    def left(self) -> tuple[str, ...]: ...
+    def left(self) -> tuple[str, ...]:
+        """What was left as it is because it was exempt."""
     @property
-    def unreached(self) -> tuple[str, ...]: ...
+    def unreached(self) -> tuple[str, ...]:
+        """What could not be reached, and why."""
     @property
-    def overlaid(self) -> tuple[str, ...]: ...
+    def overlaid(self) -> tuple[str, ...]:
+        """What somebody else has patched over since."""
 
 class Installation:
     """What :func:`install` returns; as a context manager it uninstalls at the end of the block."""
@@ -1324,13 +1329,17 @@ class Installation:
     def report(self) -> Report:
         """Return what was patched, and what could not be reached and why."""
 
-def install(*, none: _None = "limit", exempt: Iterable[str | Exemption] = ()) -> Installation:
+def install(
+    *, none: Literal["limit", "forever"] = "limit", exempt: Iterable[str | Exemption] = ()
+) -> Installation:
     """Make the stdlib's sockets of this process safe, in place."""
 
 def uninstall() -> None:
     """Put back what :func:`install` took."""
 
-def installed(*, none: _None = "limit", exempt: Iterable[str | Exemption] = ()) -> Installation:
+def installed(
+    *, none: Literal["limit", "forever"] = "limit", exempt: Iterable[str | Exemption] = ()
+) -> Installation:
     """Install for one block."""
 
 def is_installed() -> bool:

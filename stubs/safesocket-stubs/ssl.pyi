@@ -127,29 +127,45 @@ class SSLSocket(_stdlib.SSLSocket, _safe_socket):
     """The stdlib's TLS socket, made safe."""
 
     context: SSLContext
-    def connect(self, addr: _Address) -> None: ...
-    def connect_ex(self, addr: _Address) -> int: ...
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes: ...
-    def recv_into(
-        self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0
-    ) -> int: ...
-    def recvfrom(self, buflen: int = 1024, flags: int = 0) -> tuple[bytes, _RetAddress]: ...
+    def connect(self, addr: _Address) -> None:
+        """Connect, and do the TLS handshake."""
+    def connect_ex(self, addr: _Address) -> int:
+        """Connect and do the TLS handshake; return 0 or the errno."""
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Receive at most *buflen* bytes; ``b""`` means that the other side has finished."""
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+        """Receive at most *nbytes* bytes into *buffer*; return how many."""
+
+    def recvfrom(self, buflen: int = 1024, flags: int = 0) -> tuple[bytes, _RetAddress]:
+        """Not for TLS: raise ValueError once it is on."""
     def recvfrom_into(
         self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0
-    ) -> tuple[int, _RetAddress]: ...
-    def send(self, data: ReadableBuffer, flags: int = 0) -> int: ...
-    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None: ...
+    ) -> tuple[int, _RetAddress]:
+        """Not for TLS: raise ValueError once it is on."""
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """Send *data*; return the number of bytes taken."""
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
+        """Send all of *data*."""
     @overload
-    def sendto(self, data: ReadableBuffer, flags_or_addr: _Address, addr: None = None) -> int: ...
+    def sendto(self, data: ReadableBuffer, flags_or_addr: _Address, addr: None = None) -> int:
+        """Not for TLS: raise ValueError once it is on."""
     @overload
     def sendto(self, data: ReadableBuffer, flags_or_addr: int, addr: _Address) -> int: ...
-    def shutdown(self, how: int) -> None: ...
-    def accept(self) -> tuple[SSLSocket, _RetAddress]: ...
-    def unwrap(self) -> _safe_socket: ...
-    # These methods always raise NotImplementedError.
-    def recvmsg(self, *args: Never, **kwargs: Never) -> Never: ...  # type: ignore[override, unused-ignore]
-    def recvmsg_into(self, *args: Never, **kwargs: Never) -> Never: ...  # type: ignore[override, unused-ignore]
-    def sendmsg(self, *args: Never, **kwargs: Never) -> Never: ...  # type: ignore[override, unused-ignore]
+    def shutdown(self, how: int) -> None:
+        """Shut down the connection without the TLS farewell."""
+    def accept(self) -> tuple[SSLSocket, _RetAddress]:
+        """Wait for a client; return the connection, which speaks TLS, and its address."""
+    def unwrap(self) -> _safe_socket:
+        """Say the TLS farewell; return the plain socket."""
+    def recvmsg(self, *args: Never, **kwargs: Never) -> Never:  # type: ignore[override, unused-ignore]
+        """Not for TLS: raise NotImplementedError."""
+
+    def recvmsg_into(self, *args: Never, **kwargs: Never) -> Never:  # type: ignore[override, unused-ignore]
+        """Not for TLS: raise NotImplementedError."""
+
+    def sendmsg(self, *args: Never, **kwargs: Never) -> Never:  # type: ignore[override, unused-ignore]
+        """Not for TLS: raise NotImplementedError."""
 
 class SSLContext(_stdlib.SSLContext):
     """The stdlib's TLS context, which wraps sockets in :class:`SSLSocket`."""
@@ -157,7 +173,8 @@ class SSLContext(_stdlib.SSLContext):
     sslsocket_class: type[SSLSocket]
     # Called with this very context: what is a narrower class for the base is the truth here.
     sni_callback: Callable[[SSLObject, str, SSLContext], int | None] | None  # type: ignore[assignment]
-    def set_servername_callback(self, server_name_callback: _SrvnmeCbType | None) -> None: ...
+    def set_servername_callback(self, server_name_callback: _SrvnmeCbType | None) -> None:
+        """Set what is called with the host name that a client asks for."""
     def wrap_socket(
         self,
         sock: _socket,
@@ -166,7 +183,8 @@ class SSLContext(_stdlib.SSLContext):
         suppress_ragged_eofs: bool = True,
         server_hostname: str | bytes | None = None,
         session: SSLSession | None = None,
-    ) -> SSLSocket: ...
+    ) -> SSLSocket:
+        """Return a TLS socket in place of *sock*, which is detached; shake hands if connected."""
 
 def create_default_context(
     purpose: Purpose = Purpose.SERVER_AUTH,
@@ -188,7 +206,8 @@ def _create_unverified_context(
     cafile: StrOrBytesPath | None = None,
     capath: StrOrBytesPath | None = None,
     cadata: str | ReadableBuffer | None = None,
-) -> SSLContext: ...
+) -> SSLContext:
+    """Return a context that checks nothing, unless told to."""
 
 _create_default_https_context = create_default_context
 
@@ -207,4 +226,5 @@ if sys.version_info < (3, 12):
         do_handshake_on_connect: bool = True,
         suppress_ragged_eofs: bool = True,
         ciphers: str | None = None,
-    ) -> SSLSocket: ...
+    ) -> SSLSocket:
+        """Return a TLS socket in place of *sock*, which is detached."""
