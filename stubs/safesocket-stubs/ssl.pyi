@@ -172,7 +172,7 @@ class SSLContext(_stdlib.SSLContext):
 
     sslsocket_class: type[SSLSocket]
     # Called with this very context: what is a narrower class for the base is the truth here.
-    sni_callback: Callable[[SSLObject, str, SSLContext], int | None] | None  # type: ignore[assignment]
+    sni_callback: Callable[[SSLObject, str, SSLContext], None | int] | None  # type: ignore[assignment]
     def set_servername_callback(self, server_name_callback: _SrvnmeCbType | None) -> None:
         """Set what is called with the host name that a client asks for."""
     def wrap_socket(

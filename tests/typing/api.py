@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Self, assert_type
 
+from typing_extensions import override
+
 import safesocket
 import safesocket as socket
 from safesocket import errors, ssl, testing
@@ -49,6 +51,7 @@ if sys.platform == "win32":
 class Counting(socket.socket):
     """A subclass of a program's own."""
 
+    @override
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         return super().recv(bufsize, flags)
 
