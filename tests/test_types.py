@@ -227,6 +227,7 @@ def test_stubs_themselves(platform, tmp_path, caches):
     assert run([*command, "-p", "safesocket"], tmp_path) == ""
 
 
+@pytest.mark.stubtest
 def test_stubtest(tmp_path):
     """The stubs and the installed package agree, but for what the allowlist gives a reason for."""
     lists = [HERE / "allowlist.txt", *HERE.glob("pending.txt")]
@@ -242,6 +243,7 @@ def test_allowlist_has_reasons():
     assert len(paragraphs) > 2
 
 
+@pytest.mark.stubtest
 def test_all():
     """``__all__`` of the stub is the stdlib's, as typeshed has it, and ours as it really is."""
     import socket
@@ -268,6 +270,7 @@ def test_generated():
             assert write.generated(path) == path.read_text("utf-8")
 
 
+@pytest.mark.stubtest
 def test_installed_stubs():
     """The wheel has the stubs of the checkout, all of them."""
     for path in sorted(STUBS.iterdir()):
