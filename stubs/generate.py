@@ -3,10 +3,11 @@
     python stubs/generate.py            # rewrite the stubs
     python stubs/generate.py --check    # only tell whether they are out of date
 
-typeshed is that of the installed mypy; which one, stands in the stubs. Between the two lines
-that say so, a stub hands on every name of the stdlib's stub that it does not define itself, under
-typeshed's own conditions; a new mypy may bring new ones. Docstrings are those of the running
-safesocket, wherever the stub defines what safesocket defines. All else is written by hand.
+typeshed is that of the installed mypy; which one, stands in the stubs, and has to be the one that
+the extra "types" pins: so a new mypy changes nothing until somebody raises the pin and runs this.
+Below that line a stub hands on every name of the stdlib's stub that it does not define itself,
+under typeshed's own conditions. Docstrings are those of the running safesocket, wherever the stub
+defines what safesocket defines. All else is written by hand; ``ruff format stubs`` afterwards.
 """
 
 from __future__ import annotations
@@ -54,10 +55,11 @@ def exported(stub: str) -> list[Name]:
     """Return the names that the source of a stub exports, those of its ``__all__`` marked."""
     names, listed = [], []
     for node, test in _statements(ast.parse(stub).body, ""):
-        if _is_all(node):
-            listed += [Name(name, test) for name in ast.literal_eval(node.value)]
-        else:
+        in_all = _listed(node)
+        if in_all is None:
             names += [Name(name, test) for name in _names(node)]
+        else:
+            listed += [Name(name, test) for name in in_all]
     alone = [name for name in listed if name.name not in {one.name for one in names}]
     if alone:
         raise ValueError(f"in __all__, and not defined: {alone}")
@@ -99,9 +101,15 @@ def _both(one: Test, other: Test) -> Test:
     return " and ".join(f"({test})" if " or " in test else test for test in (one, other))
 
 
-def _is_all(node: ast.stmt) -> bool:
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return isinstance(targets[0], ast.Name) and targets[0].id == "__all__"
+def _listed(node: ast.stmt) -> list[str] | None:
+    """Return the names that a statement puts into ``__all__``, None if it does not."""
+    if not isinstance(node, (ast.Assign, ast.AugAssign)):
+        return None
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    if not isinstance(target, ast.Name) or target.id != "__all__":
+        return None
+    names: list[str] = ast.literal_eval(node.value)
+    return names
 
 
 def _names(node: ast.stmt) -> list[str]:
@@ -179,10 +187,10 @@ class _Span(NamedTuple):
 def _docstrings(body: list[ast.stmt], owner: object) -> Iterator[tuple[_Span, str]]:
     """Yield the place and the text of each docstring of *owner*'s that is ours to write."""
     seen = set()
-    for node, _ in _statements(body, ""):
-        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or node.name in seen:
+    for node, test in _statements(body, ""):
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or (node.name, test) in seen:
             continue  # the first of several overloads has the docstring
-        seen.add(node.name)
+        seen.add((node.name, test))
         what = vars(owner).get(node.name, None) or getattr(owner, node.name, None)
         docstring = own_docstring(what)
         if docstring is not None:
@@ -197,7 +205,7 @@ def own_docstring(what: object) -> str | None:
     if not (getattr(what, "__module__", None) or "").startswith("safesocket"):
         return None
     code = getattr(what, "__code__", None)
-    if code is not None and code.co_filename.startswith(sysconfig.get_path("stdlib")):
+    if code is not None and Path(code.co_filename).parent == Path(sysconfig.get_path("stdlib")):
         return None  # the stdlib's code, and text
     text = vars(what).get("__doc__") if isinstance(what, type) else getattr(what, "__doc__", None)
     return None if text is None else inspect.cleandoc(text)

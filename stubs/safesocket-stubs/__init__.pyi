@@ -1042,7 +1042,14 @@ else:
         family: int | AddressFamily | None = None,
         type: SocketKind | int = ...,
         proto: int = 0,
-    ) -> tuple[socket, socket]: ...
+    ) -> tuple[socket, socket]:
+        """Return a pair of connected sockets; no limits apply: the program talks to itself.
+
+        Raises:
+            ResourceError: no descriptors are free.
+            SocketOperationError: the system has no such pairs.
+        Source: socketpair(2); Python ``socket.socketpair``, whose code this is.
+        """
 
 # Look-ups: typeshed's signatures; here because they raise our errors and say so.
 
