@@ -75,6 +75,7 @@ from ._layer import InstallError
 from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
 from ._operations import pair as _pair
+from ._reach import Report
 from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
     getaddrinfo,
     gethostbyaddr,
@@ -210,6 +211,7 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     "FOREVER",
     "InstallError",
     "Installation",
+    "Report",
     "SocketIO",
     "Timeouts",
     "configure",

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType, TracebackType
-    from typing import Literal, TypeAlias
+    from typing import Literal, Self, TypeAlias
 
     from ._exempt import Exemption
     from ._reach import Report
@@ -38,7 +38,7 @@ class Installation:
     A context manager, too: leaving the block is :meth:`uninstall`.
     """
 
-    def __enter__(self) -> Installation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import textwrap
 from types import FunctionType, ModuleType
 
 TYPE_CHECKING = False
@@ -82,6 +81,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _by_owner(names: tuple[str, ...]) -> Iterator[str]:
     """Yield what is safe of each class and module, wrapped."""
+    import textwrap
+
     owners: dict[str, list[str]] = {}
     for name in sorted(names):
         owner, _, last = name.rpartition(".")

@@ -239,8 +239,6 @@ def generated(path: Path) -> str:
     if path.name in HANDED_ON:
         text = with_names(text, HANDED_ON[path.name])
     module = "safesocket" if path.stem == "__init__" else f"safesocket.{path.stem}"
-    if not importlib.util.find_spec(module):
-        return text
     return with_docstrings(text, module)
 
 

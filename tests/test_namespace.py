@@ -97,6 +97,7 @@ def test_star_import():
         "FOREVER",
         "InstallError",
         "Installation",
+        "Report",
         "SocketIO",
         "Timeouts",
         "configure",

@@ -47,8 +47,8 @@ CHECKERS = {
 }
 each_checker = pytest.mark.parametrize("checker", CHECKERS)
 
-#: The line that makes pyright strict; the rest of it until safesocket.ssl has landed.
-STRICT = "# pyright: strict, reportMissingModuleSource=false\n"
+#: The line that makes pyright strict.
+STRICT = "# pyright: strict\n"
 
 
 def lacking(what):
@@ -237,8 +237,7 @@ def test_stubs_themselves(platform, tmp_path, caches):
 @pytest.mark.stubtest
 def test_stubtest(tmp_path):
     """The stubs and the installed package agree, but for what the allowlist gives a reason for."""
-    lists = [HERE / "allowlist.txt", *HERE.glob("pending.txt")]
-    allowed = [part for file in lists for part in ("--allowlist", file)]
+    allowed = ["--allowlist", HERE / "allowlist.txt"]
     command = [sys.executable, "-m", "mypy.stubtest", "safesocket", "--concise", *allowed]
     assert run(command, tmp_path) == ""
 
@@ -260,10 +259,7 @@ def test_all():
         {name.name for name in write.exported(path.read_text("utf-8")) if name.listed}
         for path in (STUBS / "__init__.pyi", write.typeshed("socket"))
     )
-    pending = "pending.txt" in os.listdir(HERE)
-    really = set(safesocket.__all__) - set(socket.__all__)
-    assert really <= ours - theirs
-    assert pending or really == ours - theirs
+    assert set(safesocket.__all__) - set(socket.__all__) == ours - theirs
 
 
 def test_generated():

@@ -651,6 +651,8 @@ class socket(_stdlib.socket):
             BindDeniedError: this process may not have it.
             AddressNotAvailableError: this machine has no such address.
             SocketPathError: the directory of an AF_UNIX path is not there.
+            HostNotFoundError, ResolverError: a host name in *address* was not found.
+            ResolveTimeoutError: it was not found within the ``resolve`` timeout (seconds).
             BindError: any other failure.
         Source: bind(2); Python ``socket.bind``.
         """
@@ -663,6 +665,7 @@ class socket(_stdlib.socket):
             UnreachableError: no route to the address.
             ConnectDeniedError: this machine forbids it.
             HostNotFoundError, ResolverError: the name in *address* was not found.
+            ResolveTimeoutError: it was not found within the ``resolve`` timeout.
             SocketPathError: an AF_UNIX path is not there.
             ConnectError: any other failure.
         Platform: on Linux a full backlog of an AF_UNIX server is tried again until the limit; the
@@ -672,11 +675,12 @@ class socket(_stdlib.socket):
     def connect_ex(self, address: _Address, /) -> int:
         """Connect to *address* and return 0, or the errno of what the system refused.
 
-        A limit of safesocket's that runs out is ETIMEDOUT; the socket's own timeout is EAGAIN, as
-        in the stdlib.
+        A limit of safesocket's that runs out, or a deadline, is ETIMEDOUT; the socket's own timeout
+        is EAGAIN, as in the stdlib.
 
         Raises:
             HostNotFoundError, ResolverError: the name in *address* was not found.
+            ResolveTimeoutError: it was not found within the ``resolve`` timeout.
         Source: Python ``socket.connect_ex``.
         """
     def dup(self) -> Self:
@@ -872,6 +876,7 @@ class socket(_stdlib.socket):
 
         Raises:
             HostNotFoundError, ResolverError: the name was not found.
+            ResolveTimeoutError: it was not found within the ``resolve`` timeout (seconds).
             SocketPathError: an AF_UNIX path is not there.
         Source: sendto(2); Python ``socket.sendto``.
         """
@@ -994,12 +999,18 @@ def create_connection(
     look-up and all addresses of the host. *timeout*, if given, is the socket's timeout
     afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode.
 
+    The addresses are raced: the next one is tried after 0.25 s, or at once when one has failed,
+    while the earlier attempts go on; the first to connect wins. Where that cannot be, as with a
+    port in *source_address*, each address in turn gets a share of the time. What
+    ``configure(family=, happy_eyeballs=)`` says is respected.
+
     Raises:
         ConnectTimeoutError, ConnectRefusedError, UnreachableError, HostNotFoundError, …: as
-            :meth:`socket.connect`; ``attempts`` tells what became of each address.
+            :meth:`socket.connect`; the most telling of them is raised, and its ``attempts``
+            tell what became of each address.
         ConnectError: all of these.
         ExceptionGroup: of these errors, with *all_errors*.
-    Source: Python ``socket.create_connection``.
+    Source: Python ``socket.create_connection``; RFC 8305.
     """
 
 def create_server(
@@ -1068,6 +1079,7 @@ def gethostbyaddr(ip_address: str, /) -> tuple[str, list[str], list[str]]:
     Raises:
         ReverseLookupError: the address has no name.
         HostNotFoundError: *ip_address* is a name, and there is none such.
+        ResolveTimeoutError: no answer within the ``resolve`` timeout (seconds, the whole call).
         ResolverError: the look-up itself failed; try again later.
     Source: gethostbyaddr(3); Python ``socket.gethostbyaddr``.
     """
@@ -1077,6 +1089,7 @@ def gethostbyname(hostname: str, /) -> str:
 
     Raises:
         HostNotFoundError: there is no such name.
+        ResolveTimeoutError: no answer within the ``resolve`` timeout (seconds, the whole call).
         ResolverError: the look-up itself failed; try again later.
     Source: Python ``socket.gethostbyname``.
     """
@@ -1086,6 +1099,7 @@ def gethostbyname_ex(hostname: str, /) -> tuple[str, list[str], list[str]]:
 
     Raises:
         HostNotFoundError: there is no such name.
+        ResolveTimeoutError: no answer within the ``resolve`` timeout (seconds, the whole call).
         ResolverError: the look-up itself failed; try again later.
     Source: Python ``socket.gethostbyname_ex``.
     """
@@ -1097,6 +1111,7 @@ def getnameinfo(
 
     Raises:
         HostNotFoundError: a name was required (NI_NAMEREQD) and there is none.
+        ResolveTimeoutError: no answer within the ``resolve`` timeout (seconds, the whole call).
         ResolverError: the look-up itself failed; try again later.
     Source: getnameinfo(3); Python ``socket.getnameinfo``.
     """
@@ -1183,7 +1198,7 @@ def configure(
     write: float | None = ...,
     serve: float | None = ...,
 ) -> None:
-    """Set the limits of this process, and where errors say what they know.
+    """Set the limits of this process, where errors say what they know, and how to connect.
 
     What is not named stays as it is. To be called by applications at start-up, not by libraries.
 
@@ -1195,8 +1210,9 @@ def configure(
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
-        TypeError: an unknown name, or a limit that is not a number.
-        ValueError: a limit is negative or not a number, or *message* is none of the three.
+        TypeError: an unknown name, a limit that is not a number, or *happy_eyeballs* is no bool.
+        ValueError: a limit is negative or not a number, *message* is none of the three, or
+            *family* none of the four.
     """
 
 def set_timeouts(
@@ -1271,7 +1287,27 @@ class timeouts:
     ) -> None: ...
 
 class deadline:
-    """One budget for everything inside: ``with safesocket.deadline(5): ...``, in seconds."""
+    """One budget for everything in a block: ``with safesocket.deadline(5): ...``.
+
+    Look-ups, connects, reads, writes, ``accept``: each waits for what is left of the budget at
+    most, also on sockets with a timeout of their own or with none, however little comes at a
+    time. What begins after the deadline fails at once. Non-blocking sockets, whose waits are the
+    program's own, are left alone.
+
+    It holds in this thread or asyncio task, and in tasks begun inside. The clock starts at
+    ``with``; of nested ones the first to be over counts. The object may be used again.
+
+    Args:
+        seconds: the budget; 0 or less is over already, None and ``FOREVER`` are none.
+
+    Raises:
+        TypeError: *seconds* is not a number.
+        ValueError: *seconds* is not a number (NaN).
+    Inside the block: the timeout error of the operation, such as ``ReadTimeoutError``, whose
+    ``timeout_source`` is ``"deadline"`` and whose ``timeout`` is *seconds*.
+    """
+
+    seconds: float | None
 
     def __init__(self, seconds: float | None) -> None: ...
     def __enter__(self) -> None: ...
@@ -1283,46 +1319,78 @@ class deadline:
     ) -> None: ...
 
 def remaining() -> float | None:
-    """Return the seconds left of the innermost deadline, None where there is none."""
+    """Return the seconds left of the deadline in force here; 0.0 if it is over, None without."""
 
 # Installing.
 
 class InstallError(RuntimeError):
-    """Installing is not possible here."""
+    """``install()`` is not possible and has changed nothing; the text says what to do."""
 
 class Exemption:
-    """What :func:`install` leaves in peace, or gives limits of its own."""
+    """Sockets that are left alone under ``install()``, or have limits of their own.
+
+    All that is given has to match.
+
+    Args:
+        module: the calling code, anywhere up the stack: a module or package, with all that is
+            below it (``"redis"``, or ``"redis.*"``, which is the same), or a pattern as in
+            :mod:`fnmatch`.
+        host: the host as the program asked for it, or its address; or a pattern.
+        port: the port that is connected to.
+        limits: these instead; None leaves alone: no limits, and the stdlib's own errors.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: neither module, host nor port is given.
+    """
+
+    module: str | None
+    host: str | None
+    port: int | None
+    limits: Timeouts | None
 
     def __init__(
         self,
         module: str | None = None,
+        *,
         host: str | None = None,
         port: int | None = None,
         limits: Timeouts | None = None,
     ) -> None: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
 
 class Report:
-    """What an installation did, and what it could not reach."""
+    """What ``install()`` did, each as names in words.
 
-    @property
-    def patched(self) -> tuple[str, ...]:
-        """What was changed, by full name."""
-    @property
-    def copies(self) -> tuple[str, ...]:
-        """Names in other modules that held a copy and were replaced."""
-    @property
-    def left(self) -> tuple[str, ...]:
-        """What was left as it is because it was exempt."""
-    @property
-    def unreached(self) -> tuple[str, ...]:
-        """What could not be reached, and why."""
-    @property
-    def overlaid(self) -> tuple[str, ...]:
-        """What somebody else has patched over since."""
+    Attributes:
+        patched: the names of socket and ssl that are changed.
+        copies: names in other modules, by ``from socket import ...``, that are changed.
+        left: names that somebody else had replaced before; theirs stays.
+        overlaid: names of ours that somebody else has replaced since.
+        unreached: where a call goes past safesocket, and why.
+    """
+
+    patched: tuple[str, ...]
+    copies: tuple[str, ...]
+    left: tuple[str, ...]
+    overlaid: tuple[str, ...]
+    unreached: tuple[str, ...]
+
+    def __init__(
+        self,
+        patched: tuple[str, ...] = (),
+        copies: tuple[str, ...] = (),
+        left: tuple[str, ...] = (),
+        overlaid: tuple[str, ...] = (),
+        unreached: tuple[str, ...] = (),
+    ) -> None: ...
 
 class Installation:
-    """What :func:`install` returns; as a context manager it uninstalls at the end of the block."""
+    """One call of ``install()``; the changes last until every one of them is taken back.
 
+    A context manager, too: leaving the block is :meth:`uninstall`.
+    """
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -1331,23 +1399,55 @@ class Installation:
         traceback: TracebackType | None,
     ) -> None: ...
     def uninstall(self) -> None:
-        """Undo this installation."""
-
+        """Take this call of ``install()`` back; a second time nothing happens."""
     def report(self) -> Report:
-        """Return what was patched, and what could not be reached and why."""
+        """Return what is changed, and what could not be reached and why."""
 
 def install(
     *, none: Literal["limit", "forever"] = "limit", exempt: Iterable[str | Exemption] = ()
 ) -> Installation:
-    """Make the stdlib's sockets of this process safe, in place."""
+    """Make the stdlib's sockets, and those of everybody who uses them, safe in this process.
+
+    For applications, at start-up; never for libraries. It can be called again, also to reach
+    names that were imported meanwhile; as often as that it has to be taken back.
+
+    Args:
+        none: what ``settimeout(None)`` and ``timeout=None`` mean, which many libraries pass
+            without a thought: "limit", the limits of safesocket apply; "forever", as it says.
+        exempt: code to be left alone: names of modules, such as "redis.*", or
+            :class:`Exemption` for a host, a port, or other limits.
+
+    Raises:
+        InstallError: the sockets in use are not the stdlib's (gevent, eventlet), or safesocket
+            is installed with other options; nothing has been changed.
+        TypeError, ValueError: an argument is not what it may be.
+    """
 
 def uninstall() -> None:
-    """Put back what :func:`install` took."""
+    """Take the latest ``install()`` back; without one, nothing happens.
 
-def installed(
-    *, none: Literal["limit", "forever"] = "limit", exempt: Iterable[str | Exemption] = ()
-) -> Installation:
-    """Install for one block."""
+    When every call of ``install()`` is taken back, all is as it was. What somebody else has put
+    on top of ours stays, and what is ours below it only passes calls on.
+    """
+
+class installed:
+    """``install()`` for one block: ``with safesocket.installed(): ...``; for all threads.
+
+    Takes the arguments of :func:`install` and raises what it raises, on entering.
+    """
+    def __init__(
+        self,
+        *,
+        none: Literal["limit", "forever"] = "limit",
+        exempt: Iterable[str | Exemption] = (),
+    ) -> None: ...
+    def __enter__(self) -> Installation: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 def is_installed() -> bool:
-    """Tell whether safesocket is installed."""
+    """Tell whether ``install()`` is in force."""

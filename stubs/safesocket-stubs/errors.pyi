@@ -53,7 +53,6 @@ _Operation: TypeAlias = Literal[
     "do_handshake",
     "dup",
     "getaddrinfo",
-    "getfqdn",
     "gethostbyaddr",
     "gethostbyname",
     "gethostbyname_ex",
@@ -125,12 +124,14 @@ class SafeSocketError(OSError):
         address: the socket address that was really tried or talked to.
         local: the socket's own address.
         elapsed: seconds from the start of the call, or of its wait, to the failure.
-        timeout: seconds of the limit that ended the call; None when no limit did.
+        timeout: seconds of the limit that ended the call, of a deadline the whole budget; None
+            when no limit did.
         timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
-            or ``"kernel"``.
+            ``"deadline"``, or ``"kernel"``.
         bytes_sent: bytes that the kernel had taken, where that is known.
-        attempts: what ``create_connection`` tried, an :class:`Attempt` for each address.
+        attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
+            order in which they were begun.
         hint: what to look at next, in a sentence; also a PEP 678 note of the traceback.
     """
 
@@ -169,7 +170,7 @@ class ResolveError(ConnectError):
     """A look-up of a name or an address failed."""
 
 class TLSError(SafeSocketError):
-    """TLS failed."""
+    """TLS failed: in the handshake (:class:`HandshakeError`), or later, reading or writing."""
 
 class TransferError(SafeSocketError):
     """Reading or writing failed."""
@@ -190,7 +191,12 @@ class ResolverError(ResolveError, gaierror):
     """The look-up itself failed (EAI_AGAIN, EAI_FAIL, EAI_SYSTEM, …): the name may well exist."""
 
 class ResolveTimeoutError(ResolveError, SocketTimeoutError, gaierror):
-    """The name server did not answer in time."""
+    """No answer from the name service in time.
+
+    ``errno`` is EAI_AGAIN, as of the C library's own error when no name server has answered:
+    what tries again after that one tries again after this. ``strerror`` is ``"timed out"``.
+    The look-up itself goes on, on a thread of its own, until the C library gives up.
+    """
 
 class ReverseLookupError(ResolveError, herror):
     """``gethostbyaddr`` found no name for an address."""
@@ -252,7 +258,7 @@ class MessageTooLargeError(TransferError):
 # --- Serving ------------------------------------------------------------------------------
 
 class AcceptTimeoutError(SocketTimeoutError):
-    """No client came within the caller's own timeout; safesocket sets none for ``accept``."""
+    """No client came within the caller's own timeout or deadline; ``accept`` has no other limit."""
 
 class AddressInUseError(BindError):
     """Somebody has that local address already (EADDRINUSE)."""

@@ -124,7 +124,11 @@ if sys.version_info >= (3, 11) or sys.platform == "linux":
 _SrvnmeCbType: TypeAlias = Callable[[SSLSocket | SSLObject, str | None, SSLSocket], int | None]
 
 class SSLSocket(_stdlib.SSLSocket, _safe_socket):
-    """The stdlib's TLS socket, made safe."""
+    """A TLS socket that does not hang silently and says what failed; in all else the stdlib's.
+
+    Made by :meth:`SSLContext.wrap_socket`.
+    Source: Python ``ssl.SSLSocket``.
+    """
 
     context: SSLContext
     def connect(self, addr: _Address) -> None:
@@ -144,20 +148,43 @@ class SSLSocket(_stdlib.SSLSocket, _safe_socket):
         """Not for TLS: raise ValueError once it is on."""
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
-        """Send *data*; return the number of bytes taken."""
+        """Send *data*; return the number of bytes taken, which over TLS may be fewer.
+
+        Limits and errors are those of :func:`write`.
+        Source: Python ``SSLSocket.send``.
+        """
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Send all of *data*."""
+        """Send all of *data*; ``bytes_sent`` of a failure counts what TLS has taken.
+
+        Limits and errors are those of :func:`write`; a timeout of the socket's own is for each part.
+        Source: Python ``SSLSocket.sendall``.
+        """
     @overload
     def sendto(self, data: ReadableBuffer, flags_or_addr: _Address, addr: None = None) -> int:
         """Not for TLS: raise ValueError once it is on."""
     @overload
     def sendto(self, data: ReadableBuffer, flags_or_addr: int, addr: _Address) -> int: ...
     def shutdown(self, how: int) -> None:
-        """Shut down the connection without the TLS farewell."""
+        """Shut down one half of the connection or both, without a goodbye of TLS.
+
+        Raises:
+            NotConnectedError: the socket is not connected.
+            SafeSocketError: any other failure.
+        Source: shutdown(2); Python ``SSLSocket.shutdown``.
+        """
     def accept(self) -> tuple[SSLSocket, _RetAddress]:
         """Wait for a client; return the connection, which speaks TLS, and its address."""
     def unwrap(self) -> _safe_socket:
-        """Say the TLS farewell; return the plain socket."""
+        """End TLS, not the connection; return the socket, whose mode is the program's again.
+
+        The other side's goodbye is awaited for the ``handshake`` timeout (seconds) at most.
+
+        Raises:
+            ReadTimeoutError: no goodbye (close_notify) came in time.
+            TLSError: data came instead, or TLS failed otherwise.
+            ValueError: there is no TLS on this socket.
+        Source: SSL_shutdown(3); Python ``SSLSocket.unwrap``.
+        """
     def recvmsg(self, *args: Never, **kwargs: Never) -> Never:  # type: ignore[override, unused-ignore]
         """Not for TLS: raise NotImplementedError."""
 
@@ -168,7 +195,10 @@ class SSLSocket(_stdlib.SSLSocket, _safe_socket):
         """Not for TLS: raise NotImplementedError."""
 
 class SSLContext(_stdlib.SSLContext):
-    """The stdlib's TLS context, which wraps sockets in :class:`SSLSocket`."""
+    """The stdlib's context, but for the class of the sockets that it makes.
+
+    Source: Python ``ssl.SSLContext``.
+    """
 
     sslsocket_class: type[SSLSocket]
     # Called with this very context: what is a narrower class for the base is the truth here.
