@@ -6,8 +6,13 @@ comes before install() or after it; neither may break the other, or be without l
 
 from __future__ import annotations
 
+import ssl
+from unittest.mock import patch
+
 import pytest
 
+import safesocket
+from safesocket import _overtaken
 from tests.neighbours import (
     INSTALL,
     NOBODY,
@@ -127,8 +132,9 @@ def test_gevent_after_install_is_warned_of(peers):
 
 
 @green
-def test_drop_in_after_green_sockets(peers, library):
-    """The drop-in can be imported; what waits under a limit lets the others run."""
+@before_and_after
+def test_drop_in_and_green_sockets(peers, library, order):
+    """The drop-in works; imported after them, what waits under a limit lets the others run."""
     program = """
     told(echo, safesocket.create_connection)
     hurry()
@@ -142,10 +148,11 @@ def test_drop_in_after_green_sockets(peers, library):
     for end in safesocket.socketpair():
         end.close()
     """
-    again = "for name in [name for name in sys.modules if name.startswith('safesocket')]:"
-    again += " del sys.modules[name]\nimport safesocket"  # as if it had come after them
-    told = lines(peers, GREEN[library], again, *dedented(program))
-    assert told == ["b'x'", SILENCE, "10"]
+    late = "for name in [name for name in sys.modules if name.startswith('safesocket')]:"
+    late += " del sys.modules[name]\nimport safesocket"  # as if it had come after them
+    code = [GREEN[library], late] if order == "before" else [GREEN[library]]
+    told = lines(peers, *code, *dedented(program))
+    assert told == ["b'x'", SILENCE, "10" if order == "before" else "0"]
 
 
 @green
@@ -329,6 +336,45 @@ def test_install_while_a_mock_is_active(peers, library):
     """
     told = lines(peers, MOCKS[library], *dedented(program), ALL_IS_SAFE)
     assert told == ["safesocket._overtaken.InstallError", "b'mocked'", *SAFE]
+
+
+def test_install_while_the_class_is_a_mock():
+    """install() refuses where unittest.mock has replaced the class."""
+    with patch("socket.socket"), pytest.raises(safesocket.InstallError, match=r"mock\.MagicMock"):
+        safesocket.install()
+    assert not safesocket.is_installed()
+
+
+def test_install_while_the_class_of_tls_is_replaced(monkeypatch):
+    """install() refuses, and so does the drop-in for ssl, where TLS is somebody else's."""
+    theirs = type("Theirs", (ssl.SSLSocket,), {"__module__": "somebody"})
+    monkeypatch.setattr(ssl, "SSLSocket", theirs)
+    with pytest.raises(safesocket.InstallError, match=r"^ssl.SSLSocket is somebody.Theirs"):
+        safesocket.install()
+    assert not safesocket.is_installed()
+    with pytest.raises(ImportError, match=r"^ssl.SSLSocket is somebody.Theirs"):
+        _overtaken.plain_tls()
+
+
+def test_methods_borrowed_from_the_class():
+    """makefile serves what is no socket, as the stdlib's does: urllib3 borrows it."""
+
+    class Borrower:
+        _io_refs = 0
+        makefile = vars(safesocket.socket)["makefile"]
+
+        def recv_into(self, buffer):
+            buffer[:2] = b"ok"
+            return 2
+
+        def _decref_socketios(self):
+            self._io_refs -= 1
+
+    borrower = Borrower()
+    with borrower.makefile("rb") as stream:
+        assert stream.read(2) == b"ok"
+    with borrower.makefile("rb", buffering=0) as stream:
+        assert stream.read(2) == b"ok"
 
 
 # freezegun: it replaces the clock everywhere.
