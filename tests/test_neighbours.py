@@ -145,6 +145,10 @@ def test_drop_in_and_green_sockets(peers, library, order):
     green.spawn(run)
     told(silence, safesocket.create_connection)
     print(len(turns))
+    with safesocket.create_connection(address("NEVER_ANSWERS"), 0.05) as sock:
+        green.spawn(turns.clear)
+        told(sock.recv, 1)
+        print(len(turns))
     for end in safesocket.socketpair():
         end.close()
     """
@@ -152,7 +156,9 @@ def test_drop_in_and_green_sockets(peers, library, order):
     late += " del sys.modules[name]\nimport safesocket"  # as if it had come after them
     code = [GREEN[library], late] if order == "before" else [GREEN[library]]
     told = lines(peers, *code, *dedented(program))
-    assert told == ["b'x'", SILENCE, "10" if order == "before" else "0"]
+    ran = "10" if order == "before" else "0"
+    own = SILENCE.replace("configured read timeout", "settimeout")
+    assert told == ["b'x'", SILENCE, ran, own, ran]
 
 
 @green
@@ -584,19 +590,19 @@ CLIENTS = {
 
 
 @pytest.mark.parametrize("client", [pytest.param(name, marks=needs(name)) for name in CLIENTS])
-def test_client_without_a_timeout(peers, client):
+@before_and_after
+def test_client_without_a_timeout(peers, client, order):
     """A client that passes None, or settimeout(None), ends at the limit and says whose it was."""
     call, reads = CLIENTS[client]
     filled = call.format(
         url="url(peer, host='127.0.0.1')", host="address(peer)[0]", port="address(peer)[1]"
     )
     program = f"""
-    import {client}
     hurry()
     for peer in ("NEVER_ANSWERS", "NEVER_ACCEPTS", "REFUSES"):
         told(lambda: {filled})
     """
-    told = lines(peers, INSTALL, *dedented(program))
+    told = lines(peers, in_order(order, f"import {client}"), *dedented(program))
     own = "timed out: connect to NEVER_ACCEPTS (create_connection timeout 1 s)"
     nobody = own if client == "pymysql" else CONNECT  # None is a TypeError to it
     assert all(line.startswith(f"{client}.") for line in told)
@@ -631,19 +637,19 @@ def test_paramiko(peers):
 # Asynchronous libraries: their sockets are non-blocking, and nothing is theirs to notice.
 
 
-def same_without(peers, *code):
+def same_without(peers, order, imports, *code):
     """Return what a program prints under install() and tight limits; check it against without."""
     limits = "safesocket.configure(connect=0.02, handshake=0.02, read=0.02, write=0.02, serve=0.02)"
-    under = lines(peers, limits, INSTALL, *code)
-    assert under == lines(peers, *code)
+    under = lines(peers, limits, in_order(order, imports), *code)
+    assert under == lines(peers, imports, *code)
     return under
 
 
 @needs("aiohttp", "httpx", "uvicorn")
-def test_aiohttp_httpx_and_uvicorn(peers):
+@before_and_after
+def test_aiohttp_httpx_and_uvicorn(peers, order):
     """Servers and clients on asyncio do under install() what they do without."""
     program = """
-    import asyncio, aiohttp, aiohttp.web, httpx, uvicorn
     async def slowly(request):
         await asyncio.sleep(0.1)
         return aiohttp.web.Response(text="slowly")
@@ -681,16 +687,17 @@ def test_aiohttp_httpx_and_uvicorn(peers):
     asyncio.run(with_aiohttp())
     asyncio.run(with_uvicorn())
     """
-    told = same_without(peers, *dedented(program))
+    imports = "import asyncio, aiohttp, aiohttp.web, httpx, uvicorn"
+    told = same_without(peers, order, imports, *dedented(program))
     refused = "ClientConnectorError 111 ConnectionRefusedError"
     assert told == ["slowly", "ok", refused, refused, "slowly, too"]
 
 
 @needs("trio", "anyio")
-def test_trio_and_anyio(peers):
+@before_and_after
+def test_trio_and_anyio(peers, order):
     """Streams of trio and anyio do under install() what they do without."""
     program = """
-    import anyio, trio
     async def with_trio():
         stream = await trio.open_tcp_stream(*address("ECHOES"))
         await stream.send_all(b"trio")
@@ -712,7 +719,7 @@ def test_trio_and_anyio(peers):
     anyio.run(with_anyio, backend="asyncio")
     anyio.run(with_anyio, backend="trio")
     """
-    told = same_without(peers, *dedented(program))
+    told = same_without(peers, order, "import anyio, trio", *dedented(program))
     assert [line for line in told if line.startswith("b")] == ["b'trio'"] + ["b'anyio'"] * 2
 
 
