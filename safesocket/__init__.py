@@ -52,6 +52,7 @@ The map of the house; imports run downwards only:
     _deadline         one budget for everything in a block
     _limits           a limit as a value
     _system           the C methods, the clock, poll
+    _overtaken        whether somebody else has replaced the stdlib's sockets
     _namespace        the stdlib's functions with our names
 """
 
@@ -71,10 +72,10 @@ from ._install import (
     is_installed,
     uninstall,
 )
-from ._layer import InstallError
 from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
 from ._operations import pair as _pair
+from ._overtaken import InstallError
 from ._reach import Report
 from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
     getaddrinfo,

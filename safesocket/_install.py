@@ -11,7 +11,8 @@ import sys
 from functools import partial
 
 from . import _exempt
-from ._layer import InstallError, Layer, built_on
+from ._layer import Layer
+from ._overtaken import InstallError, refuse_if_replaced, warn_of
 from ._replacements import let_none_mean
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ _lock = _thread.RLock()
 _layer: Layer | None = None
 _installations: list[Installation] = []
 _none: NoneMeans = "limit"
-_waits_for_ssl = False
+_waits_for_modules = False
 
 
 class Installation:
@@ -85,6 +86,7 @@ def install(*, none: NoneMeans = "limit", exempt: Iterable[str | Exemption] = ()
     if none not in ("limit", "forever"):
         raise ValueError(f"none must be 'limit' or 'forever', not {none!r}")
     exemptions = _exempt.checked(exempt)
+    refuse_if_replaced()
     _prepare()
     with _lock:
         if _layer is None:
@@ -97,7 +99,6 @@ def install(*, none: NoneMeans = "limit", exempt: Iterable[str | Exemption] = ()
 
 def _begin(none: NoneMeans, exemptions: tuple[Exemption, ...]) -> None:
     global _layer, _none
-    built_on()  # or it is refused before anything is changed
     _none = none
     let_none_mean(none)
     _exempt.put_in_force(exemptions)
@@ -123,15 +124,18 @@ def _apply() -> None:
 
 
 def _prepare() -> None:
-    """Import what will be needed, and have ssl changed when it comes, without holding the lock."""
-    global _waits_for_ssl
+    """Import what will be needed, and wait for modules to come, without holding the lock."""
+    global _waits_for_modules
     import wrapt
 
     if "ssl" in sys.modules:
         from . import ssl  # noqa: F401
-    if not _waits_for_ssl:
-        _waits_for_ssl = True
+    if not _waits_for_modules:
+        _waits_for_modules = True
         wrapt.register_post_import_hook(_ssl_has_come, "ssl")
+        wrapt.register_post_import_hook(
+            partial(warn_of, is_installed=is_installed), "gevent.events"
+        )
 
 
 def _ssl_has_come(module: ModuleType) -> None:  # noqa: ARG001

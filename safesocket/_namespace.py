@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_STDLIB = ("socket", "ssl")
 #: What belongs to a module itself, not to its users.
 _OF_THE_MODULE = frozenset({"__all__", "__builtins__", "__cached__", "__doc__", "__file__"}) | {
     "__loader__",
@@ -25,7 +26,12 @@ _OF_THE_MODULE = frozenset({"__all__", "__builtins__", "__cached__", "__doc__", 
 
 
 def rehomed(function: FunctionType, namespace: dict[str, Any]) -> Any:
-    """Return the stdlib's *function* looking its globals up in *namespace*."""
+    """Return the stdlib's *function* looking its globals up in *namespace*.
+
+    What gevent or eventlet have put in its place is theirs, and returned as it is.
+    """
+    if function.__module__ not in _STDLIB:
+        return function
     made = FunctionType(
         function.__code__,
         namespace,

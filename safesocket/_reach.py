@@ -9,6 +9,8 @@ import gc
 import sys
 from types import FunctionType, ModuleType
 
+from ._overtaken import replaced, words_for
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ _IN_C = {
     "_psycopg": "psycopg2 waits in libpq",
     "psycopg_c": "psycopg waits in libpq",
     "psycopg_binary": "psycopg waits in libpq",
+    "OpenSSL": "pyOpenSSL waits in OpenSSL where a socket has no timeout of its own",
     "MySQLdb": "mysqlclient waits in libmysqlclient",
     "confluent_kafka": "librdkafka has its own threads",
     "grpc": "gRPC has its own event loop in C",
@@ -104,14 +107,10 @@ def report(layer: Layer | None) -> Report:
             named[own].append(str(change))
         else:
             overlaid.append(str(change))
-    left = tuple(f"{name}: {_words(value)}" for name, value in layer.left.items())
+    left = tuple(f"{name}: {words_for(value)}" for name, value in layer.left.items())
     unreached = (*_modules_in_c(), *sorted(set(_bound_early(layer))))
+    overlaid = [*replaced(), *(name for name in overlaid if name not in named[True])]
     return Report(tuple(named[True]), tuple(named[False]), left, tuple(overlaid), unreached)
-
-
-def _words(value: Any) -> str:
-    module = getattr(value, "__module__", None) or "?"
-    return f"{module}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 
 def _modules_in_c() -> Iterator[str]:

@@ -6,6 +6,7 @@ Nothing else lives here.
 
 from __future__ import annotations
 
+import _socket
 import io
 import socket as stdlib
 
@@ -72,9 +73,11 @@ class BufferedSocketIO(SocketIO):
             del stuck  # its traceback holds this frame
 
 
+_plain_makefile: Any = stdlib_class().makefile
+
+
 def _made_with(raw: type[SocketIO]) -> Any:
-    code: Any = stdlib_class().makefile
-    return rehomed(code, {**vars(stdlib), "SocketIO": raw})
+    return rehomed(_plain_makefile, {**vars(stdlib), "SocketIO": raw})
 
 
 _unbuffered, _buffered = _made_with(SocketIO), _made_with(BufferedSocketIO)
@@ -98,6 +101,8 @@ def makefile(
     if "b" not in set(mode):
         encoding = io.text_encoding(encoding)  # here, for its warning to name the caller's line
     make = _unbuffered if buffering == 0 else _buffered
+    if not isinstance(self, _socket.socket):  # urllib3 borrows this for what it makes of pyOpenSSL
+        make = _plain_makefile
     return make(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
 
 

@@ -15,6 +15,8 @@ from contextlib import suppress
 from . import _lending, _system, _timeouts
 from ._failing import fail, mode_of
 from ._lending import give_back, lend, may_be_lent, settle
+from ._namespace import rehomed
+from ._overtaken import plain_tls
 from ._roles import ACCEPTED
 from ._route import carry_over, note, recall
 from ._scope import HANDSHAKE, READ, WRITE
@@ -25,19 +27,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket as Socket
+    from ssl import SSLSocket as Plain
     from typing import Any, TypeVar
 
     T = TypeVar("T")
 
-_Plain = ssl.SSLSocket
-_plain_create: Callable[..., Any] = vars(_Plain)["_create"].__func__
-_plain_send = _Plain.send
-_plain_sendall = _Plain.sendall
-_plain_shutdown = _Plain.shutdown
-_plain_detach = _Plain.detach
-_plain_read = _Plain.read
-_plain_unwrap = _Plain.unwrap
-_plain_write = _Plain.write
+if not TYPE_CHECKING:
+    Plain = plain_tls()  # or the import ends here: gevent and eventlet replace the class
+
+#: It looks the name up, and eventlet, which replaces that, puts it back only for what is ssl's.
+_plain_create: Callable[..., Any] = rehomed(
+    vars(Plain)["_create"].__func__, {**vars(ssl), "SSLSocket": Plain}
+)
+_plain_send = Plain.send
+_plain_sendall = Plain.sendall
+_plain_shutdown = Plain.shutdown
+_plain_detach = Plain.detach
+_plain_read = Plain.read
+_plain_unwrap = Plain.unwrap
+_plain_write = Plain.write
 
 _SHORTEST = 0.001  # seconds; a timeout of 0 in C would mean non-blocking
 

@@ -18,10 +18,21 @@ from . import (
     create_connection,  # noqa: F401 (get_server_certificate looks it up here)
 )
 from ._namespace import fill as _fill
+from ._namespace import rehomed as _rehomed
+from ._overtaken import built_on as _built_on
 from ._sockets import socket
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ssl import SSLContext as _PlainContext
+    from ssl import SSLSocket as _PlainSocket
+    from typing import Any
+else:  # truststore and others replace the name
+    _PlainContext, _PlainSocket = _built_on(_stdlib.SSLContext, "ssl"), _tls.Plain
 
-class SSLSocket(_stdlib.SSLSocket, socket):  # type: ignore[misc]
+
+class SSLSocket(_PlainSocket, socket):  # type: ignore[misc]
     """A TLS socket that does not hang silently and says what failed; in all else the stdlib's.
 
     Made by :meth:`SSLContext.wrap_socket`.
@@ -42,13 +53,34 @@ class SSLSocket(_stdlib.SSLSocket, socket):  # type: ignore[misc]
     write = _tls.write
 
 
-class SSLContext(_stdlib.SSLContext):
+def _firm_properties() -> Iterator[tuple[str, property]]:
+    """Yield the properties of a context, set whatever ``ssl.SSLContext`` is by then.
+
+    The stdlib's setters look that name up; where truststore has replaced it, they would call
+    themselves for ever.
+    """
+    names: dict[str, Any] = {**vars(_stdlib), "SSLContext": _PlainContext}
+    for name, value in vars(_PlainContext).items():
+        if isinstance(value, property) and value.fset is not None:
+            setter = _rehomed(value.fset, names)  # type: ignore[arg-type]
+            yield name, property(value.fget, setter, doc=value.__doc__)
+
+
+class SSLContext(_PlainContext):
     """The stdlib's context, but for the class of the sockets that it makes.
+
+    It is built on the stdlib's own class also where truststore has replaced that, and so
+    verifies certificates as OpenSSL does.
 
     Source: Python ``ssl.SSLContext``.
     """
 
     sslsocket_class = SSLSocket
+
+
+for _name, _property in _firm_properties():
+    setattr(SSLContext, _name, _property)
+del _name, _property
 
 
 _fill(globals(), _stdlib)
