@@ -197,6 +197,9 @@ class SSLSocket(_stdlib.SSLSocket, _safe_socket):
 class SSLContext(_stdlib.SSLContext):
     """The stdlib's context, but for the class of the sockets that it makes.
 
+    It is built on the stdlib's own class also where truststore has replaced that, and so
+    verifies certificates as OpenSSL does.
+
     Source: Python ``ssl.SSLContext``.
     """
 
