@@ -11,7 +11,9 @@ import socket as stdlib
 import sys
 from types import BuiltinFunctionType, FunctionType
 
+from . import _sockets
 from ._ledger import MISSING, Ledger, function_of, holders, only_passes_on
+from ._lending import give_all_back
 from ._replacements import WRAPPERS, methods, operations_of
 
 TYPE_CHECKING = False
@@ -91,6 +93,7 @@ class Layer:
         """Undo what is still ours; let the rest pass calls on."""
         self._is_on = False
         self.ledger.take_back()
+        give_all_back(but=_sockets.socket)  # TLS: nobody polls any more
         plain = {id(self._wrappers[key]): function for key, function in self.plain.items()}
         for module, name, value in list(holders(plain)):  # imported from us meanwhile
             vars(module)[name] = plain[id(value)]

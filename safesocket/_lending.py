@@ -1,86 +1,102 @@
-"""The timeout in C of a TLS socket, lent to safesocket while the program's mode is blocking.
+"""The mode of a TLS socket, lent to safesocket while the program's is blocking.
 
 MSG_DONTWAIT does not reach through TLS: a read that has half a record would sleep in C for
-ever. So a TLS socket under a limit gets a timeout in C, and the program is shown the mode that
-it has set itself. What is kept here:
+ever. So the descriptor of a TLS socket under a limit is non-blocking, ``_tls`` polls, and the
+program is shown the mode that it has set itself. Only the mode is here; the operations are
+``_tls``'s.
 
-* The timeout in C is a slice of a wait, never the limit: each operation keeps its own limit by
-  the clock, so two threads in the two directions cannot spoil each other's.
-* A slice is only ever made shorter, down to 0: then OpenSSL never sleeps and ``_tls`` polls.
-  Inside ``with timeouts(...)`` or after a slice has run out it is 0.
-
-Only this is here; the operations are ``_tls``'s.
+OpenSSL keeps what a call that would block wants in the connection, not in the call. A thread
+that reads and one that writes overwrite it for each other, and a wait for data then looks like
+the end of the stream: measured, once in some 10,000 reads. The stdlib with a ``settimeout`` has
+this fault, without one it has not; so a lent socket has a lock, which is held during a try and
+never during a wait.
 """
 
 from __future__ import annotations
 
 import _socket
+import os
+from _thread import RLock
 
-from . import _system, _timeouts
+from . import _exempt, _timeouts
 from ._failing import mode_of
-from ._route import note, recall
+from ._route import all_notes, note, recall
 from ._scope import READ, WRITE
+from ._system import fileno, has_timeout, waits_by_itself
+from ._system import settimeout as _set_timeout_in_c
 from ._wait import governing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket as Socket
     from ssl import SSLSocket
     from typing import Any
 
+    from ._route import Note
 
-def settle(sock: SSLSocket) -> None:
-    """Choose the timeout in C for the limits of now, if *sock* is in blocking mode."""
+
+def settle(sock: SSLSocket) -> Note:
+    """Lend the mode of *sock*, if a limit may have to be kept now; return what is known of it."""
     known = note(sock)
-    known.term = _timeouts.epoch
-    if not may_be_lent(sock):
-        return
-    if _timeouts.blocks():
-        lend(sock, 0.0)
-        return
-    limits = (governing(sock, READ), governing(sock, WRITE))
-    slices = [limit.seconds for limit in limits if limit is not None and limit.seconds is not None]
-    if slices:
-        lend(sock, min(slices))
+    if known.lent or (known.term is _timeouts.epoch and not _timeouts.blocks()):
+        return known
+    known.term = None if _exempt.in_force() else _timeouts.epoch  # others' code may not be exempt
+    if may_be_lent(sock) and any(governing(sock, phase) for phase in (READ, WRITE)):
+        lend(sock)
+    return known
 
 
 def may_be_lent(sock: SSLSocket) -> bool:
     """Tell whether *sock* is in blocking mode, and the program has not set up its waits itself."""
     if mode_of(sock) is not None:
         return False
-    known = recall(sock)
-    if known is not None and known.lent:
-        return True
-    return not (
-        _system.waits_by_itself(sock, _socket.SO_RCVTIMEO)
-        or _system.has_timeout(sock, _socket.SO_SNDTIMEO)
+    return is_lent(sock) or not (
+        waits_by_itself(sock, _socket.SO_RCVTIMEO) or has_timeout(sock, _socket.SO_SNDTIMEO)
     )
 
 
-def lend(sock: SSLSocket, seconds: float) -> None:
-    """Let C give up after *seconds*, or sooner, if that has been said before."""
-    known = note(sock)
-    now = _system.gettimeout(sock)
-    if not known.lent or now is None or seconds < now:
-        known.lent = True  # first: what asks for the mode meanwhile must not see the slice
-        _system.settimeout(sock, seconds)
-
-
-def poll_from_now_on(sock: SSLSocket) -> None:
-    """Let C not wait at all, unless the program has taken the timeout back meanwhile."""
+def is_lent(sock: SSLSocket) -> bool:
+    """Tell whether the descriptor is non-blocking, and the program does not see it."""
     known = recall(sock)
-    if known is not None and known.lent:
-        lend(sock, 0.0)
+    return known is not None and known.lent
 
 
-def give_back(sock: SSLSocket) -> None:
+def lend(sock: SSLSocket) -> None:
+    """Let C never wait."""
+    known = note(sock)
+    if not known.lent:
+        known.lock = known.lock or RLock()  # a signal handler may use the socket meanwhile
+        known.lent = True  # first: what asks for the mode meanwhile must not see that of C
+        _set_timeout_in_c(sock, 0)
+
+
+def give_back(sock: Socket) -> None:
     """Let the descriptor have the mode that the program has set."""
     known = recall(sock)
     if known is None or not known.lent:
         return
     known.lent = False
     known.term = None
-    if _system.fileno(sock) >= 0:
-        _system.settimeout(sock, None)
+    if fileno(sock) >= 0:
+        _set_timeout_in_c(sock, None)
+
+
+def give_all_back(but: type[Socket]) -> None:
+    """Let all descriptors have their modes, those of sockets of the class *but* excepted."""
+    for known in all_notes():
+        sock = known()
+        if sock is not None and known.lent and not isinstance(sock, but):
+            give_back(sock)
+
+
+def _in_a_child() -> None:
+    """Let nobody wait for a lock that a thread of the parent held at the fork."""
+    for known in all_notes():
+        known.lock = known.lock and RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_child)
 
 
 def gettimeout(self: SSLSocket) -> float | None:

@@ -36,7 +36,7 @@ class Note(ref["Socket"]):
     WeakKeyDictionary with a separate value.
     """
 
-    __slots__ = ("address", "asked", "forever", "key", "lent", "limits", "role", "term")
+    __slots__ = ("address", "asked", "forever", "key", "lent", "limits", "lock", "role", "term")
 
     key: int
     role: str
@@ -44,8 +44,9 @@ class Note(ref["Socket"]):
     address: Any  #: the sockaddr of the peer, where it differs from *asked*
     limits: Limits | None  #: of set_timeouts()
     forever: bool  #: settimeout(None) or settimeout(FOREVER) was called by the program
-    lent: bool  #: TLS: the program's mode is blocking, the timeout in C is safesocket's
-    term: object  #: TLS: the epoch of the limits for which the timeout in C was chosen
+    lent: bool  #: TLS: the program's mode is blocking, that of the descriptor is not
+    lock: Any  #: TLS: held during a try, while *lent*
+    term: object  #: TLS: the epoch of the limits by which it was decided whether to lend
 
 
 _notes: dict[int, Note] = {}
@@ -71,9 +72,14 @@ def note(sock: Socket) -> Note:
         found.role = FRESH
         found.asked = found.address = found.limits = None
         found.forever = found.lent = False
-        found.term = None
+        found.lock = found.term = None
         _notes[key] = found
     return found
+
+
+def all_notes() -> list[Note]:
+    """Return the notes about all sockets."""
+    return list(_notes.values())
 
 
 def carry_over(source: Socket, target: Socket) -> None:

@@ -1,9 +1,9 @@
 """The TLS operations: the stdlib's, with limits and documented errors.
 
 Plain functions of an ``SSLSocket``: ``safesocket.ssl.SSLSocket`` takes them as its methods, and
-they serve the stdlib's own class. OpenSSL does the first try and, up to a slice of time, the
-wait (see ``_lending``); what is longer is polled here. ``recv``, ``recv_into``, ``makefile`` and
-``sendfile`` over TLS are the stdlib's, which read by ``read`` and write by ``send``.
+they serve the stdlib's own class. A socket under a limit is lent (see ``_lending``): OpenSSL
+tries, and waits are here. ``recv``, ``recv_into`` and ``makefile`` over TLS are the stdlib's, which
+read by ``read`` and write by ``send``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import math
 import ssl
 from contextlib import suppress
 
-from . import _lending, _system, _timeouts
+from . import _system
 from ._failing import fail, mode_of
 from ._lending import give_back, lend, may_be_lent, settle
 from ._roles import ACCEPTED
-from ._route import carry_over, note, recall
+from ._route import carry_over, is_numeric, note, recall
 from ._scope import HANDSHAKE, READ, WRITE
+from ._translate import correct
 from ._wait import governing, ready_before
 from .errors import SafeSocketError
 
@@ -25,28 +26,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket as Socket
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+    from typing import Any
 
 _Plain = ssl.SSLSocket
 _plain_create: Callable[..., Any] = vars(_Plain)["_create"].__func__
-_plain_send = _Plain.send
-_plain_sendall = _Plain.sendall
-_plain_shutdown = _Plain.shutdown
 _plain_detach = _Plain.detach
 _plain_read = _Plain.read
+_plain_send = _Plain.send
+_plain_sendall = _Plain.sendall
+_plain_sendfile = _Plain.sendfile
+_plain_shutdown = _Plain.shutdown
 _plain_unwrap = _Plain.unwrap
 _plain_write = _Plain.write
 
+#: bytes; what OpenSSL sends at once, RFC 8446, 5.1. Of more nobody can tell how far it came.
+_RECORD = 16_384
+
 #: operation -> its name in what the stdlib says of a timeout
-_WORDS = {"send": "write", "unwrap": "shutdown"}
+_WORDS = {"do_handshake": "handshake", "send": "write", "unwrap": "shutdown"}
 
 #: what OpenSSL wants to go on -> what to wait for
 _WANTS: dict[type[BaseException], str] = {
     ssl.SSLWantReadError: READ,
     ssl.SSLWantWriteError: WRITE,
 }
+_WOULD_BLOCK = tuple(_WANTS)
 
 
 def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSLSocket:
@@ -56,11 +60,15 @@ def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSL
     """
     shakes_hands = options.pop("do_handshake_on_connect", True)
     known = recall(sock)
-    made: Any = _plain_create(cls, sock, do_handshake_on_connect=False, **options)
+    try:
+        made: Any = _plain_create(cls, sock, do_handshake_on_connect=False, **options)
+    except OSError as exc:
+        fail(sock, exc, "do_handshake")
     made.do_handshake_on_connect = shakes_hands
     try:
         carry_over(sock, made)
-        _remember(made, new=known is None)
+        if known is None and made.server_side:
+            note(made).role = ACCEPTED
         if shakes_hands and made._connected:
             if made.gettimeout() == 0:
                 raise ValueError(
@@ -71,23 +79,6 @@ def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSL
         _close(made)
         raise
     return made  # type: ignore[no-any-return]
-
-
-def _remember(made: Any, *, new: bool) -> None:
-    """Note about *made* what the socket below it did not know."""
-    known = note(made)
-    if new and made.server_side:
-        known.role = ACCEPTED
-    if known.asked is None and made.server_hostname and made._connected:
-        known.asked = (made.server_hostname, *_peer(made)[1:2])
-
-
-def _peer(sock: ssl.SSLSocket) -> tuple[Any, ...]:
-    try:
-        peer = _system.getpeername(sock)
-    except OSError:  # gone again
-        return ()
-    return peer if isinstance(peer, tuple) else ()
 
 
 def _close(sock: ssl.SSLSocket) -> None:
@@ -118,18 +109,30 @@ def do_handshake(self: ssl.SSLSocket, block: bool = False) -> None:
 
 
 def _shake_hands(sock: ssl.SSLSocket) -> None:
-    handshake = sock._sslobj.do_handshake  # type: ignore[attr-defined]
-    limit = governing(sock, HANDSHAKE) if mode_of(sock) is None else None
-    started = _system.now()
+    _remember_the_name(sock)
+    shake = sock._sslobj.do_handshake  # type: ignore[attr-defined]
+    if governing(sock, HANDSHAKE) is not None and may_be_lent(sock):
+        lend(sock)
     try:
-        if limit is not None and limit.seconds is not None and may_be_lent(sock):
-            lend(sock, limit.seconds)
-        handshake()
-    except OSError as exc:
-        fail(sock, exc, "do_handshake", elapsed=_system.now() - started, limit=limit)
+        _within_the_limit(sock, "do_handshake", HANDSHAKE, shake)
     finally:
         give_back(sock)
     settle(sock)
+
+
+def _remember_the_name(sock: ssl.SSLSocket) -> None:
+    """Note the host that the program wants, if it has connected to a number."""
+    name: Any = sock.server_hostname
+    known = note(sock)
+    if name and (known.asked is None or is_numeric(known.asked)):
+        address = known.asked or _peer(sock)
+        if isinstance(address, tuple):  # a path says more than the name
+            known.asked, known.address = (name, *address[1:2]), address
+
+
+def _peer(sock: ssl.SSLSocket) -> Any:
+    with suppress(OSError):  # gone again
+        return _system.getpeername(sock)
 
 
 def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002
@@ -149,16 +152,18 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
     if sslobj is None:
         return _plain_read(self, len, buffer)
     known = recall(self)
-    if known is None or known.term is not _timeouts.epoch or _timeouts.blocks():
-        settle(self)
+    if known is None or not known.lent:
+        known = settle(self)
     args = (len,) if buffer is None else (len, buffer)
-    started = _system.now()
+    wanted = None
     try:
-        try:
-            return sslobj.read(*args)
-        except OSError as exc:
-            _must_go_on(self, exc, "read")
-        return _go_on(self, "read", READ, started, sslobj.read, *args)
+        if known.lent:
+            try:
+                with known.lock:
+                    return sslobj.read(*args)
+            except _WOULD_BLOCK as exc:
+                wanted = _WANTS[type(exc)]
+        return _within_the_limit(self, "read", READ, sslobj.read, *args, wanted=wanted)
     except ssl.SSLError as exc:
         if exc.args[0] == ssl.SSL_ERROR_EOF and self.suppress_ragged_eofs:  # type: ignore[attr-defined]
             return b"" if buffer is None else 0
@@ -166,17 +171,18 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
 
 
 def write(self: ssl.SSLSocket, data: Any) -> int:
-    """Write *data*; return the number of bytes taken, which may be fewer.
+    """Write *data*, all of it in blocking mode; return the number of bytes taken.
 
     Each wait in which the other side takes nothing is limited by the ``write`` timeout
     (seconds), where the socket is in blocking mode.
 
     Raises:
-        WriteTimeoutError: nothing was taken in time.
+        WriteTimeoutError: nothing more was taken in time; ``bytes_sent`` counts what TLS has
+            taken, in whole records.
         PeerResetError, PeerClosedError: the connection has ended.
         TLSError: TLS failed; ``reason`` is OpenSSL's.
         TransferError: all of these, and any other failure.
-    Source: Python ``SSLSocket.write``.
+    Source: SSL_write(3); Python ``SSLSocket.write``.
     """
     self._checkClosed()  # type: ignore[attr-defined]
     if self._sslobj is None:  # type: ignore[attr-defined]
@@ -185,15 +191,59 @@ def write(self: ssl.SSLSocket, data: Any) -> int:
 
 
 def send(self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
-    """Send *data*; return the number of bytes taken, which over TLS may be fewer.
+    """Send *data*; limits, errors and the result are those of :func:`write`.
 
-    Limits and errors are those of :func:`write`.
     Source: Python ``SSLSocket.send``.
     """
     self._checkClosed()  # type: ignore[attr-defined]
     if self._sslobj is None or flags != 0:  # type: ignore[attr-defined]
         return _plain_send(self, data, flags)
     return _write(self, "send", data)
+
+
+def _write(sock: ssl.SSLSocket, operation: str, data: Any) -> int:
+    known = recall(sock)
+    if known is None or not known.lent:
+        known = settle(sock)
+    put = sock._sslobj.write  # type: ignore[attr-defined]
+    wanted = None
+    if known.lent:
+        if type(data) is not bytes or len(data) > _RECORD:
+            return _write_records(sock, operation, put, data)
+        try:
+            with known.lock:
+                return put(data)  # type: ignore[no-any-return]
+        except _WOULD_BLOCK as exc:
+            wanted = _WANTS[type(exc)]
+        except OSError as exc:
+            fail(sock, exc, operation, bytes_sent=0)
+    return _within_the_limit(sock, operation, WRITE, put, data, wanted=wanted)  # type: ignore[no-any-return]
+
+
+def _write_records(
+    sock: ssl.SSLSocket, operation: str, put: Callable[[Any], int], data: Any
+) -> int:
+    """Write *data*, record by record: a limit counts from the last progress."""
+    sent = 0
+    try:
+        flat = _flat(data)
+    except TypeError:
+        return put(data)  # it says best what is wrong with them
+    with flat:
+        while True:
+            with flat[sent : sent + _RECORD] as part:
+                try:
+                    sent += _within_the_limit(sock, operation, WRITE, put, part)
+                except SafeSocketError as error:
+                    correct(error, operation, sent)
+                    raise
+            if sent >= len(flat):
+                return sent
+
+
+def _flat(data: Any) -> memoryview:
+    with memoryview(data) as view:
+        return view.cast("B")
 
 
 def sendall(self: ssl.SSLSocket, data: Any, flags: int = 0) -> None:
@@ -206,66 +256,76 @@ def sendall(self: ssl.SSLSocket, data: Any, flags: int = 0) -> None:
     if self._sslobj is None or flags != 0:  # type: ignore[attr-defined]
         return _plain_sendall(self, data, flags)
     sent = 0
-    with memoryview(data) as view, view.cast("B") as flat:
-        size = len(flat)
+    with _flat(data) as flat:
         try:
-            while sent < size:
+            while sent < len(flat):
                 with flat[sent:] as rest:
                     sent += self.send(rest)
         except SafeSocketError as error:
-            error.operation, error.bytes_sent = "sendall", sent
+            correct(error, "sendall", None if error.bytes_sent is None else sent + error.bytes_sent)
             raise
 
 
-def _write(sock: ssl.SSLSocket, operation: str, data: Any) -> int:
-    known = recall(sock)
-    if known is None or known.term is not _timeouts.epoch or _timeouts.blocks():
-        settle(sock)
-    put = sock._sslobj.write  # type: ignore[attr-defined]
-    started = _system.now()
+def sendfile(self: ssl.SSLSocket, file: Any, offset: int = 0, count: int | None = None) -> int:
+    """Send *file* from *offset*, *count* bytes or to its end; return the number of bytes sent.
+
+    Limits and errors are those of :func:`write`. The file position is updated on return and on
+    failure, as in the stdlib.
+    Source: Python ``SSLSocket.sendfile``.
+    """
     try:
-        return put(data)  # type: ignore[no-any-return]
-    except OSError as exc:
-        _must_go_on(sock, exc, operation, bytes_sent=0)
-    return _go_on(sock, operation, WRITE, started, put, data)  # type: ignore[no-any-return]
+        return _plain_sendfile(self, file, offset, count)
+    except SafeSocketError as error:
+        if self._sslobj is not None:  # type: ignore[attr-defined]
+            correct(error, "sendfile", None)
+        raise
 
 
-def _must_go_on(
-    sock: ssl.SSLSocket, exc: OSError, operation: str, bytes_sent: int | None = None
-) -> None:
-    """Return if *exc* only says that a slice of the wait is over; raise it if not."""
-    try:
-        known = recall(sock)
-        if known is None or not known.lent or not _is_a_slice(exc):
-            fail(sock, exc, operation, bytes_sent=bytes_sent)
-    finally:
-        del exc  # its traceback holds this frame
-
-
-def _is_a_slice(exc: OSError) -> bool:
-    return type(exc) in _WANTS or (isinstance(exc, TimeoutError) and exc.errno is None)
-
-
-def _go_on(
-    sock: ssl.SSLSocket, operation: str, phase: str, started: float, call: Any, *args: Any
+def _within_the_limit(
+    sock: ssl.SSLSocket,
+    operation: str,
+    phase: str,
+    call: Callable[..., Any],
+    *args: Any,
+    wanted: str | None = None,
 ) -> Any:
-    """Make *call*, which was *started* then and could not be ended, within the limit."""
-    _lending.poll_from_now_on(sock)
-    limit = governing(sock, phase)
+    """Make *call*; where *sock* is lent, wait for what is *wanted* as long as the limit lets."""
+    known = note(sock)
+    if not known.lent:
+        return _as_it_is(sock, operation, phase, call, *args)
+    started, limit = _system.now(), governing(sock, phase)
+    nothing = 0 if phase == WRITE else None
     end = math.inf if limit is None or limit.seconds is None else started + limit.seconds
-    while True:
+    while wanted is None or ready_before(end, sock, wanted):
         try:
-            return call(*args)
-        except tuple(_WANTS) as exc:
+            with known.lock:
+                return call(*args)
+        except _WOULD_BLOCK as exc:
             wanted = _WANTS[type(exc)]
         except OSError as exc:
-            fail(sock, exc, operation, elapsed=_system.now() - started)
-        if not ready_before(end, sock, wanted):
-            break
-    sent = 0 if phase == WRITE else None
+            elapsed = _system.now() - started
+            fail(sock, exc, operation, elapsed=elapsed, bytes_sent=nothing)
     timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
-    elapsed = _system.now() - started
-    fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=sent)
+    fail(
+        sock,
+        timed_out,
+        operation,
+        elapsed=_system.now() - started,
+        limit=limit,
+        bytes_sent=nothing,
+    )
+
+
+def _as_it_is(
+    sock: ssl.SSLSocket, operation: str, phase: str, call: Callable[..., Any], *args: Any
+) -> Any:
+    """Make *call*, which waits in C if it waits."""
+    started = _system.now()
+    try:
+        return call(*args)
+    except OSError as exc:
+        sent = 0 if phase == WRITE and memoryview(args[0]).nbytes <= _RECORD else None
+        fail(sock, exc, operation, elapsed=_system.now() - started, bytes_sent=sent)
 
 
 def unwrap(self: ssl.SSLSocket) -> Any:
@@ -282,10 +342,9 @@ def unwrap(self: ssl.SSLSocket) -> Any:
     sslobj = self._sslobj  # type: ignore[attr-defined]
     if not sslobj:
         return _plain_unwrap(self)
-    started = _system.now()
     if governing(self, HANDSHAKE) is not None and may_be_lent(self):
-        lend(self, 0.0)
-    below = _go_on(self, "unwrap", HANDSHAKE, started, sslobj.shutdown)
+        lend(self)
+    below = _within_the_limit(self, "unwrap", HANDSHAKE, sslobj.shutdown)
     self._sslobj = None  # type: ignore[attr-defined]
     give_back(self)
     return below
