@@ -233,5 +233,5 @@ def _mark_forever(sock: Socket, forever: bool) -> None:
     known = note(sock) if forever else recall(sock)
     if known is not None:
         known.forever = forever
-        known.lent = False  # the timeout in C is the program's again
+        known.lent = known.polled = False  # the timeout in C is the program's again
         known.term = None

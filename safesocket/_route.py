@@ -36,7 +36,18 @@ class Note(ref["Socket"]):
     WeakKeyDictionary with a separate value.
     """
 
-    __slots__ = ("address", "asked", "forever", "key", "lent", "limits", "lock", "role", "term")
+    __slots__ = (
+        "address",
+        "asked",
+        "forever",
+        "key",
+        "lent",
+        "limits",
+        "lock",
+        "polled",
+        "role",
+        "term",
+    )
 
     key: int
     role: str
@@ -44,8 +55,9 @@ class Note(ref["Socket"]):
     address: Any  #: the sockaddr of the peer, where it differs from *asked*
     limits: Limits | None  #: of set_timeouts()
     forever: bool  #: settimeout(None) or settimeout(FOREVER) was called by the program
-    lent: bool  #: TLS: the program's mode is blocking, that of the descriptor is not
-    lock: Any  #: TLS: held during a try, while *lent*
+    lent: bool  #: TLS: the program's mode is blocking, the mode in C is safesocket's
+    lock: Any  #: TLS: held during a try, while *polled*
+    polled: bool  #: TLS: the descriptor does not block
     term: object  #: TLS: the epoch of the limits by which it was decided whether to lend
 
 
@@ -71,7 +83,7 @@ def note(sock: Socket) -> Note:
         found.key = key
         found.role = FRESH
         found.asked = found.address = found.limits = None
-        found.forever = found.lent = False
+        found.forever = found.lent = found.polled = False
         found.lock = found.term = None
         _notes[key] = found
     return found

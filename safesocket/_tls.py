@@ -8,16 +8,18 @@ read by ``read`` and write by ``send``.
 
 from __future__ import annotations
 
+import _socket
 import math
 import ssl
 from contextlib import suppress
 
-from . import _system
+from . import _system, _timeouts
 from ._failing import fail, mode_of
-from ._lending import give_back, lend, may_be_lent, settle
+from ._lending import give_back, may_be_lent, poll, settle
 from ._roles import ACCEPTED
 from ._route import carry_over, is_numeric, note, recall
 from ._scope import HANDSHAKE, READ, WRITE
+from ._system import now
 from ._translate import correct
 from ._wait import governing, ready_before
 from .errors import SafeSocketError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket as Socket
     from typing import Any
+
+    from ._route import Note
 
 _Plain = ssl.SSLSocket
 _plain_create: Callable[..., Any] = vars(_Plain)["_create"].__func__
@@ -50,7 +54,8 @@ _WANTS: dict[type[BaseException], str] = {
     ssl.SSLWantReadError: READ,
     ssl.SSLWantWriteError: WRITE,
 }
-_WOULD_BLOCK = tuple(_WANTS)
+
+_PEEK = _socket.MSG_PEEK | _system.DONTWAIT
 
 
 def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSLSocket:
@@ -112,9 +117,9 @@ def _shake_hands(sock: ssl.SSLSocket) -> None:
     _remember_the_name(sock)
     shake = sock._sslobj.do_handshake  # type: ignore[attr-defined]
     if governing(sock, HANDSHAKE) is not None and may_be_lent(sock):
-        lend(sock)
+        poll(sock)
     try:
-        _within_the_limit(sock, "do_handshake", HANDSHAKE, shake)
+        _go_on(sock, "do_handshake", HANDSHAKE, now(), None, shake)
     finally:
         give_back(sock)
     settle(sock)
@@ -152,18 +157,19 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
     if sslobj is None:
         return _plain_read(self, len, buffer)
     known = recall(self)
-    if known is None or not known.lent:
+    if known is None or known.term is not _timeouts.epoch or _timeouts.blocks():
         known = settle(self)
     args = (len,) if buffer is None else (len, buffer)
-    wanted = None
+    started = now()
     try:
-        if known.lent:
-            try:
+        try:
+            if known.polled:
                 with known.lock:
                     return sslobj.read(*args)
-            except _WOULD_BLOCK as exc:
-                wanted = _WANTS[type(exc)]
-        return _within_the_limit(self, "read", READ, sslobj.read, *args, wanted=wanted)
+            return sslobj.read(*args)
+        except OSError as exc:
+            wanted = _must_wait(self, exc, "read", started)
+        return _go_on(self, "read", READ, started, wanted, sslobj.read, *args)
     except ssl.SSLError as exc:
         if exc.args[0] == ssl.SSL_ERROR_EOF and self.suppress_ragged_eofs:  # type: ignore[attr-defined]
             return b"" if buffer is None else 0
@@ -203,25 +209,35 @@ def send(self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
 
 def _write(sock: ssl.SSLSocket, operation: str, data: Any) -> int:
     known = recall(sock)
-    if known is None or not known.lent:
+    if known is None or known.term is not _timeouts.epoch or _timeouts.blocks():
         known = settle(sock)
-    put = sock._sslobj.write  # type: ignore[attr-defined]
-    wanted = None
-    if known.lent:
-        if type(data) is not bytes or len(data) > _RECORD:
-            return _write_records(sock, operation, put, data)
-        try:
+    put: Callable[[Any], int] = sock._sslobj.write  # type: ignore[attr-defined]
+    if known.lent and (type(data) is not bytes or len(data) > _RECORD):
+        return _write_records(sock, known, operation, put, data)
+    return _write_at_once(sock, known, operation, put, data)
+
+
+def _write_at_once(
+    sock: ssl.SSLSocket, known: Note, operation: str, put: Callable[[Any], int], data: Any
+) -> int:
+    started = now()
+    try:
+        if known.polled:
             with known.lock:
-                return put(data)  # type: ignore[no-any-return]
-        except _WOULD_BLOCK as exc:
-            wanted = _WANTS[type(exc)]
-        except OSError as exc:
-            fail(sock, exc, operation, bytes_sent=0)
-    return _within_the_limit(sock, operation, WRITE, put, data, wanted=wanted)  # type: ignore[no-any-return]
+                return put(data)
+        return put(data)
+    except OSError as exc:
+        wanted = _must_wait(sock, exc, operation, started, _nothing(data))
+    return _go_on(sock, operation, WRITE, started, wanted, put, data)  # type: ignore[no-any-return]
+
+
+def _nothing(data: Any) -> int | None:
+    """Return the count of *data* that were not taken; None: they may have been, in part."""
+    return 0 if memoryview(data).nbytes <= _RECORD else None
 
 
 def _write_records(
-    sock: ssl.SSLSocket, operation: str, put: Callable[[Any], int], data: Any
+    sock: ssl.SSLSocket, known: Note, operation: str, put: Callable[[Any], int], data: Any
 ) -> int:
     """Write *data*, record by record: a limit counts from the last progress."""
     sent = 0
@@ -233,7 +249,7 @@ def _write_records(
         while True:
             with flat[sent : sent + _RECORD] as part:
                 try:
-                    sent += _within_the_limit(sock, operation, WRITE, put, part)
+                    sent += _write_at_once(sock, known, operation, put, part)
                 except SafeSocketError as error:
                     correct(error, operation, sent)
                     raise
@@ -281,51 +297,58 @@ def sendfile(self: ssl.SSLSocket, file: Any, offset: int = 0, count: int | None 
         raise
 
 
-def _within_the_limit(
+def _must_wait(
+    sock: ssl.SSLSocket, exc: OSError, operation: str, started: float, sent: int | None = None
+) -> str:
+    """Return what to wait for, if *exc* only says that C has not waited; raise it if not."""
+    try:
+        known = recall(sock)
+        if known is not None and known.lent:
+            if type(exc) in _WANTS:
+                return _WANTS[type(exc)]
+            if isinstance(exc, ssl.SSLEOFError) and not known.polled and _is_open(sock):
+                return READ  # the kernel's limit ran out while another thread wrote
+        fail(sock, exc, operation, elapsed=now() - started, bytes_sent=sent)
+    finally:
+        del exc  # its traceback holds this frame
+
+
+def _is_open(sock: ssl.SSLSocket) -> bool:
+    """Tell whether more may come."""
+    try:
+        return bool(_system.recv(sock, 1, _PEEK))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _go_on(
     sock: ssl.SSLSocket,
     operation: str,
     phase: str,
+    started: float,
+    wanted: str | None,
     call: Callable[..., Any],
     *args: Any,
-    wanted: str | None = None,
 ) -> Any:
-    """Make *call*; where *sock* is lent, wait for what is *wanted* as long as the limit lets."""
-    known = note(sock)
-    if not known.lent:
-        return _as_it_is(sock, operation, phase, call, *args)
-    started, limit = _system.now(), governing(sock, phase)
+    """Make *call*, which was *started* then and needs what is *wanted*, within the limit."""
+    known, limit = note(sock), governing(sock, phase)
     nothing = 0 if phase == WRITE else None
+    if known.lent:
+        poll(sock)
     end = math.inf if limit is None or limit.seconds is None else started + limit.seconds
     while wanted is None or ready_before(end, sock, wanted):
         try:
+            if not known.polled:  # or no longer: C waits
+                return call(*args)
             with known.lock:
                 return call(*args)
-        except _WOULD_BLOCK as exc:
-            wanted = _WANTS[type(exc)]
         except OSError as exc:
-            elapsed = _system.now() - started
-            fail(sock, exc, operation, elapsed=elapsed, bytes_sent=nothing)
+            wanted = _must_wait(sock, exc, operation, started, nothing)
     timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
-    fail(
-        sock,
-        timed_out,
-        operation,
-        elapsed=_system.now() - started,
-        limit=limit,
-        bytes_sent=nothing,
-    )
-
-
-def _as_it_is(
-    sock: ssl.SSLSocket, operation: str, phase: str, call: Callable[..., Any], *args: Any
-) -> Any:
-    """Make *call*, which waits in C if it waits."""
-    started = _system.now()
-    try:
-        return call(*args)
-    except OSError as exc:
-        sent = 0 if phase == WRITE and memoryview(args[0]).nbytes <= _RECORD else None
-        fail(sock, exc, operation, elapsed=_system.now() - started, bytes_sent=sent)
+    elapsed = now() - started
+    fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)
 
 
 def unwrap(self: ssl.SSLSocket) -> Any:
@@ -343,8 +366,8 @@ def unwrap(self: ssl.SSLSocket) -> Any:
     if not sslobj:
         return _plain_unwrap(self)
     if governing(self, HANDSHAKE) is not None and may_be_lent(self):
-        lend(self)
-    below = _within_the_limit(self, "unwrap", HANDSHAKE, sslobj.shutdown)
+        poll(self)
+    below = _go_on(self, "unwrap", HANDSHAKE, now(), None, sslobj.shutdown)
     self._sslobj = None  # type: ignore[attr-defined]
     give_back(self)
     return below
