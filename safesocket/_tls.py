@@ -17,7 +17,7 @@ from . import _system, _timeouts
 from ._failing import fail, mode_of
 from ._lending import give_back, may_be_lent, poll, settle
 from ._roles import ACCEPTED
-from ._route import carry_over, is_numeric, note, recall
+from ._route import _notes, carry_over, is_numeric, note, recall
 from ._scope import HANDSHAKE, READ, WRITE
 from ._system import now
 from ._translate import correct
@@ -55,6 +55,7 @@ _WANTS: dict[type[BaseException], str] = {
     ssl.SSLWantWriteError: WRITE,
 }
 
+_blocks = _timeouts.blocks
 _PEEK = _socket.MSG_PEEK | _system.DONTWAIT
 
 
@@ -156,19 +157,19 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
     sslobj = self._sslobj  # type: ignore[attr-defined]
     if sslobj is None:
         return _plain_read(self, len, buffer)
-    known = recall(self)
-    if known is None or known.term is not _timeouts.epoch or _timeouts.blocks():
+    known = _notes.get(id(self))  # recall(), without the call
+    if known is None or known.term is not _timeouts.epoch or _blocks():
         known = settle(self)
-    args = (len,) if buffer is None else (len, buffer)
     started = now()
     try:
         try:
             if known.polled:
                 with known.lock:
-                    return sslobj.read(*args)
-            return sslobj.read(*args)
+                    return sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
+            return sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
         except OSError as exc:
             wanted = _must_wait(self, exc, "read", started)
+        args = (len,) if buffer is None else (len, buffer)
         return _go_on(self, "read", READ, started, wanted, sslobj.read, *args)
     except ssl.SSLError as exc:
         if exc.args[0] == ssl.SSL_ERROR_EOF and self.suppress_ragged_eofs:  # type: ignore[attr-defined]
@@ -202,9 +203,20 @@ def send(self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
     Source: Python ``SSLSocket.send``.
     """
     self._checkClosed()  # type: ignore[attr-defined]
-    if self._sslobj is None or flags != 0:  # type: ignore[attr-defined]
+    sslobj = self._sslobj  # type: ignore[attr-defined]
+    if sslobj is None or flags != 0:
         return _plain_send(self, data, flags)
-    return _write(self, "send", data)
+    known = _notes.get(id(self))
+    if known is None or known.term is not _timeouts.epoch or known.polled or _blocks():
+        return _write(self, "send", data)
+    if type(data) is not bytes or len(data) > _RECORD:
+        return _write(self, "send", data)
+    started = now()
+    try:
+        return sslobj.write(data)  # type: ignore[no-any-return]
+    except OSError as exc:
+        wanted = _must_wait(self, exc, "send", started, 0)
+    return _go_on(self, "send", WRITE, started, wanted, sslobj.write, data)  # type: ignore[no-any-return]
 
 
 def _write(sock: ssl.SSLSocket, operation: str, data: Any) -> int:
