@@ -26,7 +26,7 @@ from . import _exempt, _timeouts
 from ._failing import mode_of
 from ._route import all_notes, note, recall
 from ._scope import READ, WRITE
-from ._system import fileno, has_timeout, is_nonblocking, set_timeout
+from ._system import clear_timeouts, fileno, has_timeout, is_nonblocking, set_timeout
 from ._system import settimeout as _set_timeout_in_c
 from ._wait import governing
 
@@ -97,8 +97,7 @@ def give_back(sock: Socket) -> None:
     known.term = None
     if fileno(sock) >= 0:
         _set_timeout_in_c(sock, None)
-        for option in _OPTIONS:
-            set_timeout(sock, option, None)
+        clear_timeouts(sock)
 
 
 def give_all_back(but: type[Socket]) -> None:

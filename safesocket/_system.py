@@ -234,6 +234,12 @@ else:
             return True
 
 
+def clear_timeouts(sock: Any) -> None:
+    """Take back the timeouts of the system's that ``set_timeout`` has given *sock*."""
+    for option in (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO):
+        set_timeout(sock, option, None)
+
+
 def waits_by_itself(sock: Any, option: int) -> bool:
     """Tell whether the program set up the waits of *sock* itself, behind Python's back.
 
