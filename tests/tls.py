@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
@@ -80,6 +80,32 @@ def _forms(*forms):
 #: the stdlib is the oracle: what holds for it holds for both of ours
 every_form = _forms(the_stdlib, drop_in, under_install)
 safe_forms = _forms(drop_in, under_install)
+
+
+sides = pytest.mark.parametrize("server_side", [False, True], ids=["client", "server"])
+
+WAYS = ["configure", "timeouts", "set_timeouts", "settimeout"]
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+def limit(way, *socks, **limits):
+    """Set *limits* in one of the ways; return the block in which they hold."""
+    if way == "timeouts":
+        return safesocket.timeouts(**limits)
+    for sock in socks:
+        if way == "set_timeouts":
+            safesocket.set_timeouts(sock, **limits)
+        elif way == "settimeout":
+            sock.settimeout(min(limits.values()))
+    if way == "configure":
+        safesocket.configure(**limits)
+    return nullcontext()
+
+
+def wrapped(lib, raw, server_side, **options):
+    make = server_context if server_side else client_context
+    name = {} if server_side else {"server_hostname": NAME}
+    return make(lib.ssl).wrap_socket(raw, server_side=server_side, **name, **options)
 
 
 @contextmanager
