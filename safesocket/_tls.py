@@ -55,6 +55,12 @@ _WANTS: dict[type[BaseException], str] = {
     ssl.SSLWantWriteError: WRITE,
 }
 
+#: operation -> what to wait for, where OpenSSL cannot tell
+_BY_NAME = {"send": WRITE, "write": WRITE}
+#: what a wait looks like when another thread has overwritten that it was one; see ``_lending``
+_DOUBTFUL = (ssl.SSLEOFError, BlockingIOError)
+_MOST_DOUBTS = 3  # in one call: OpenSSL says the same of a connection that it has given up
+
 _blocks = _timeouts.blocks
 _PEEK = _socket.MSG_PEEK | _system.DONTWAIT
 
@@ -310,16 +316,24 @@ def sendfile(self: ssl.SSLSocket, file: Any, offset: int = 0, count: int | None 
 
 
 def _must_wait(
-    sock: ssl.SSLSocket, exc: OSError, operation: str, started: float, sent: int | None = None
+    sock: ssl.SSLSocket,
+    exc: OSError,
+    operation: str,
+    started: float,
+    sent: int | None = None,
+    doubts: int = 1,
 ) -> str:
-    """Return what to wait for, if *exc* only says that C has not waited; raise it if not."""
+    """Return what to wait for, if *exc* only says that C has not waited; raise it if not.
+
+    With *doubts* an end of the stream has to be one of the connection, too.
+    """
     try:
         known = recall(sock)
         if known is not None and known.lent:
             if type(exc) in _WANTS:
                 return _WANTS[type(exc)]
-            if isinstance(exc, ssl.SSLEOFError) and not known.polled and _is_open(sock):
-                return READ  # the kernel's limit ran out while another thread wrote
+            if doubts > 0 and isinstance(exc, _DOUBTFUL) and _is_open(sock):
+                return _BY_NAME.get(operation, READ)  # what was wanted, another thread overwrote
         fail(sock, exc, operation, elapsed=now() - started, bytes_sent=sent)
     finally:
         del exc  # its traceback holds this frame
@@ -346,7 +360,7 @@ def _go_on(
 ) -> Any:
     """Make *call*, which was *started* then and needs what is *wanted*, within the limit."""
     known, limit = note(sock), governing(sock, phase)
-    nothing = 0 if phase == WRITE else None
+    nothing, doubts = (0 if phase == WRITE else None), _MOST_DOUBTS
     if known.lent:
         poll(sock)
     end = math.inf if limit is None or limit.seconds is None else started + limit.seconds
@@ -357,7 +371,8 @@ def _go_on(
             with known.lock:
                 return call(*args)
         except OSError as exc:
-            wanted = _must_wait(sock, exc, operation, started, nothing)
+            wanted = _must_wait(sock, exc, operation, started, nothing, doubts)
+            doubts -= type(exc) not in _WANTS
     timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
     elapsed = now() - started
     fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)

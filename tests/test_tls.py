@@ -86,9 +86,13 @@ def drips(far):
 def test_handshake_beyond_its_limit(form, server_side, way, peer):
     """A peer that does not do its part of the handshake, or drips it, does not stall this side."""
     with form() as lib, tcp(lib, server_side) as (near, far):
-        with limit(way, near, handshake=LIMIT), peer(far):
-            with within(LIMIT), pytest.raises(errors.HandshakeTimeoutError) as it:
-                wrapped(lib, near, server_side)
+        with (
+            limit(way, near, handshake=LIMIT),
+            peer(far),
+            within(LIMIT),
+            pytest.raises(errors.HandshakeTimeoutError) as it,
+        ):
+            wrapped(lib, near, server_side)
         error = it.value
         assert isinstance(error, TimeoutError)
         assert "timed out" in str(error)
@@ -103,40 +107,55 @@ def test_handshake_beyond_its_limit(form, server_side, way, peer):
 @safe_forms
 def test_handshake_limit_is_for_the_whole_call(form):
     """Zero is a limit, too: what is not there at once has timed out."""
-    with form() as lib, tcp(lib) as (near, _), safesocket.timeouts(handshake=0):
-        with within(0), pytest.raises(errors.HandshakeTimeoutError):
-            wrapped(lib, near, False)
+    with (
+        form() as lib,
+        tcp(lib) as (near, _),
+        safesocket.timeouts(handshake=0),
+        within(0),
+        pytest.raises(errors.HandshakeTimeoutError),
+    ):
+        wrapped(lib, near, False)
 
 
 @safe_forms
 @pytest.mark.parametrize("never", [None, safesocket.FOREVER])
 def test_handshake_without_limit(form, never):
     """Without a limit a handshake waits as long as it takes."""
-    with form() as lib, tcp(lib) as (near, far), safesocket.timeouts(handshake=never, read=LIMIT):
-        with calling(wrapped, lib, near, False) as shaken:
-            assert still_waits(shaken)
-            Rude(far).shake_hands()
-            shaken.result(GUARD).close()
+    with (
+        form() as lib,
+        tcp(lib) as (near, far),
+        safesocket.timeouts(handshake=never, read=LIMIT),
+        calling(wrapped, lib, near, False) as shaken,
+    ):
+        assert still_waits(shaken)
+        Rude(far).shake_hands()
+        shaken.result(GUARD).close()
 
 
 @safe_forms
 def test_accept_loop_outlives_silent_client(form):
     """A listener under TLS gives a client that never speaks up, and takes the next one."""
     safesocket.configure(handshake=LIMIT)
-    with form() as lib, lib.socket.create_server(("127.0.0.1", 0)) as plain:
-        with server_context(lib.ssl).wrap_socket(plain, server_side=True) as listener:
-            address = listener.getsockname()
-            with socket.create_connection(address) as silent:
-                with within(LIMIT), pytest.raises(errors.HandshakeTimeoutError) as it:
-                    listener.accept()
-                assert (it.value.host, it.value.port) == silent.getsockname()
-            safesocket.configure(handshake=GUARD)
-            with calling(listener.accept) as accepted, socket.create_connection(address) as raw:
-                with client_context().wrap_socket(raw, server_hostname=NAME) as client:
-                    server, _ = accepted.result(GUARD)
-                    with server:
-                        client.sendall(b"hello")
-                        assert server.recv(5) == b"hello"
+    with (
+        form() as lib,
+        lib.socket.create_server(("127.0.0.1", 0)) as plain,
+        server_context(lib.ssl).wrap_socket(plain, server_side=True) as listener,
+    ):
+        address = listener.getsockname()
+        with socket.create_connection(address) as silent:
+            with within(LIMIT), pytest.raises(errors.HandshakeTimeoutError) as it:
+                listener.accept()
+            assert (it.value.host, it.value.port) == silent.getsockname()
+        safesocket.configure(handshake=GUARD)
+        with (
+            calling(listener.accept) as accepted,
+            socket.create_connection(address) as raw,
+            client_context().wrap_socket(raw, server_hostname=NAME) as client,
+        ):
+            server, _ = accepted.result(GUARD)
+            with server:
+                client.sendall(b"hello")
+                assert server.recv(5) == b"hello"
 
 
 @every_form
@@ -166,12 +185,16 @@ def test_wrap_before_connect(form, connect, at_once):
 @safe_forms
 def test_connect_then_silence(form):
     """A server that accepts and never shakes hands does not stall connect()."""
-    with form() as lib, testing.never_answers() as address, safesocket.timeouts(handshake=LIMIT):
-        with client_context(lib.ssl).wrap_socket(lib.socket.socket(), server_hostname=NAME) as sock:
-            with within(LIMIT), pytest.raises(errors.HandshakeTimeoutError) as it:
-                sock.connect(address)
-            assert it.value.address == address
-            assert mode_of(sock) == (False, None)
+    with (
+        form() as lib,
+        testing.never_answers() as address,
+        safesocket.timeouts(handshake=LIMIT),
+        client_context(lib.ssl).wrap_socket(lib.socket.socket(), server_hostname=NAME) as sock,
+    ):
+        with within(LIMIT), pytest.raises(errors.HandshakeTimeoutError) as it:
+            sock.connect(address)
+        assert it.value.address == address
+        assert mode_of(sock) == (False, None)
 
 
 @every_form
@@ -219,9 +242,12 @@ def test_read_beyond_its_limit(form, server_side, way, half, name):
     with form() as lib, rude_pair(lib, server_side) as (sock, peer):
         if half:
             peer.sock.sendall(peer.record(b"hello")[:-3])
-        with limit(way, sock, read=LIMIT, serve=LIMIT):
-            with within(LIMIT, LIMIT / 2), pytest.raises(errors.ReadTimeoutError) as it:
-                READS[name](sock)
+        with (
+            limit(way, sock, read=LIMIT, serve=LIMIT),
+            within(LIMIT, LIMIT / 2),
+            pytest.raises(errors.ReadTimeoutError) as it,
+        ):
+            READS[name](sock)
         error = it.value
         assert isinstance(error, TimeoutError)
         assert (error.operation, error.timeout, error.timeout_source) == ("read", LIMIT, way)
@@ -254,11 +280,14 @@ def test_read_limit_zero(form):
 def test_accepted_connection_may_be_quiet(form):
     """A quiet client of a TLS server is left in peace, unless ``serve`` says otherwise."""
     safesocket.configure(read=LIMIT)
-    with form() as lib, rude_pair(lib, server_side=True) as (sock, peer):
-        with calling(sock.recv, 5) as got:
-            assert still_waits(got)
-            peer.sock.sendall(peer.record(b"hello"))
-            assert got.result(GUARD) == b"hello"
+    with (
+        form() as lib,
+        rude_pair(lib, server_side=True) as (sock, peer),
+        calling(sock.recv, 5) as got,
+    ):
+        assert still_waits(got)
+        peer.sock.sendall(peer.record(b"hello"))
+        assert got.result(GUARD) == b"hello"
 
 
 @safe_forms
@@ -287,9 +316,12 @@ def test_limit_changed_in_the_middle(form, was, way):
     with form() as lib, rude_pair(lib) as (sock, peer):
         peer.sock.sendall(peer.record(b"hello"))
         assert sock.recv(5) == b"hello"
-        with limit(way, sock, read=2 * LIMIT):
-            with within(2 * LIMIT, 2 * LIMIT), pytest.raises(errors.ReadTimeoutError) as it:
-                sock.recv(5)
+        with (
+            limit(way, sock, read=2 * LIMIT),
+            within(2 * LIMIT, 2 * LIMIT),
+            pytest.raises(errors.ReadTimeoutError) as it,
+        ):
+            sock.recv(5)
         assert it.value.timeout == 2 * LIMIT
 
 
@@ -337,9 +369,12 @@ def test_ragged_eof(form, suppressed):
 def test_write_beyond_its_limit(form, server_side, way, name):
     """A peer that has stopped reading does not stall a writer."""
     with form() as lib, rude_pair(lib, server_side) as (sock, _):
-        with limit(way, sock, write=LIMIT):
-            with within(LIMIT + 1), pytest.raises(errors.WriteTimeoutError) as it:
-                WRITES[name](sock)
+        with (
+            limit(way, sock, write=LIMIT),
+            within(LIMIT + 1),
+            pytest.raises(errors.WriteTimeoutError) as it,
+        ):
+            WRITES[name](sock)
         error = it.value
         assert isinstance(error, TimeoutError)
         assert error.operation == name

@@ -287,9 +287,13 @@ def test_error_travels(form, scene):
 @safe_forms
 def test_timeouts_travel(form):
     """So they do with a handshake that timed out."""
-    with form() as lib, tcp(lib) as (near, _), safesocket.timeouts(handshake=0):
-        with pytest.raises(errors.HandshakeTimeoutError) as it:
-            shake(near, client_context(lib.ssl))
+    with (
+        form() as lib,
+        tcp(lib) as (near, _),
+        safesocket.timeouts(handshake=0),
+        pytest.raises(errors.HandshakeTimeoutError) as it,
+    ):
+        shake(near, client_context(lib.ssl))
     assert_travels(it.value)
     assert isinstance(it.value, errors.TLSError)
     assert isinstance(it.value, errors.ConnectError)
@@ -310,9 +314,13 @@ def test_certificate_errors_are_caught_as_ever(form, wanted):
 def test_message_of_a_part(form, message):
     """An error of sendall tells of sendall, in every style of messages."""
     safesocket.configure(message=message)
-    with form() as lib, tls_pair(lib) as (sock, _), safesocket.timeouts(write=0):
-        with pytest.raises(errors.WriteTimeoutError) as it:
-            sock.sendall(MUCH)
+    with (
+        form() as lib,
+        tls_pair(lib) as (sock, _),
+        safesocket.timeouts(write=0),
+        pytest.raises(errors.WriteTimeoutError) as it,
+    ):
+        sock.sendall(MUCH)
     told = {"append": str(it.value), "note": it.value.__notes__[0] if message == "note" else ""}
     assert "sendall to" in told.get(message, "sendall to")
     assert (str(it.value) == "The write operation timed out") == (message != "append")
