@@ -26,7 +26,7 @@ from . import _exempt, _timeouts
 from ._failing import mode_of
 from ._route import all_notes, note, recall
 from ._scope import READ, WRITE
-from ._system import clear_timeouts, fileno, has_timeout, is_nonblocking, set_timeout
+from ._system import clear_timeouts, fileno, has_timeout, is_nonblocking, set_blocking, set_timeout
 from ._system import settimeout as _set_timeout_in_c
 from ._wait import governing
 
@@ -65,7 +65,7 @@ def _leave_it_to_the_kernel(sock: SSLSocket, known: Note, limits: list[Limit | N
     if not known.lent:
         known.lent = True  # first: what asks for the mode meanwhile must not see that of C
         _set_timeout_in_c(sock, 0)
-        os.set_blocking(fileno(sock), True)
+        set_blocking(fileno(sock))
     return True
 
 

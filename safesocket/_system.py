@@ -203,6 +203,9 @@ if sys.platform == "win32":
         """
         return seconds is None
 
+    def set_blocking(fd: int) -> None:  # noqa: ARG001
+        """Leave *fd* as it is: nothing here has a timeout of the system's."""
+
     def is_nonblocking(sock: Any) -> bool:  # noqa: ARG001
         """Tell whether *sock* was made non-blocking behind Python's back; Windows cannot tell."""
         return False
@@ -222,6 +225,10 @@ else:
         except OSError:  # closed, or another struct
             return False
         return True
+
+    def set_blocking(fd: int) -> None:
+        """Let *fd* block, whatever C takes it for."""
+        os.set_blocking(fd, True)
 
     _LONGEST = 1_000_000  # seconds; what is longer goes on after that, polled
     _get_blocking = os.get_blocking
