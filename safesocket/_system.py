@@ -203,7 +203,7 @@ if sys.platform == "win32":
         """
         return seconds is None
 
-    def set_blocking(fd: int) -> None:  # noqa: ARG001
+    def set_blocking(fd: int) -> None:
         """Leave *fd* as it is: nothing here has a timeout of the system's."""
 
     def is_nonblocking(sock: Any) -> bool:  # noqa: ARG001
