@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from ._timeouts import FIELDS, Limit, Timeouts, limits_from
+from ._timeouts import FIELDS, Limit, Timeouts, begin_epoch, limits_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def put_in_force(exemptions: tuple[Exemption, ...]) -> None:
     """Let these, and no others, be exempt."""
     global _in_force
     _in_force = exemptions
+    begin_epoch()
 
 
 def in_force() -> tuple[Exemption, ...]:

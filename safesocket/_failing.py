@@ -88,7 +88,7 @@ def _is_left_alone(sock: Socket, target: Any) -> bool:
 def mode_of(sock: Socket) -> float | None:
     """Return the timeout that the program gave *sock*: None in blocking mode."""
     known = recall(sock)
-    return None if known is not None and known.lent else _system.gettimeout(sock)
+    return known.own if known is not None and known.lent else _system.gettimeout(sock)
 
 
 def throw(exc: OSError, error: SafeSocketError) -> NoReturn:

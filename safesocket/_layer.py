@@ -12,7 +12,9 @@ import socket as stdlib
 import sys
 from types import FunctionType
 
+from . import _sockets
 from ._ledger import MISSING, Ledger, function_of, holders, only_passes_on
+from ._lending import give_all_back
 from ._overtaken import built_on
 from ._replacements import WRAPPERS, is_own, methods, operations_of
 
@@ -89,10 +91,7 @@ class Layer:
         """Undo what is still ours; let the rest pass calls on."""
         self._is_on = False
         self.ledger.take_back()
-        if "ssl" in sys.modules:
-            from . import _lending
-
-            _lending.give_all_back()
+        give_all_back(but=_sockets.socket)  # TLS: nobody polls any more
         plain = {id(self._wrappers[key]): function for key, function in self.plain.items()}
         for module, name, value in list(holders(plain)):  # imported from us meanwhile
             vars(module)[name] = plain[id(value)]

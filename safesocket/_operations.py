@@ -239,5 +239,7 @@ def _mark_forever(sock: Socket, forever: bool) -> None:
     known = note(sock) if forever else recall(sock)
     if known is not None:
         known.forever = forever
-        known.lent = False  # the timeout in C is the program's again
-        known.term = None
+        if known.lent:  # the timeout in C is the program's again
+            _system.clear_timeouts(sock)
+        known.lent = known.polled = False
+        known.own = known.term = None

@@ -37,7 +37,19 @@ class Note(ref["Socket"]):
     WeakKeyDictionary with a separate value.
     """
 
-    __slots__ = ("address", "asked", "forever", "key", "lent", "limits", "role", "term")
+    __slots__ = (
+        "address",
+        "asked",
+        "forever",
+        "key",
+        "lent",
+        "limits",
+        "lock",
+        "own",
+        "polled",
+        "role",
+        "term",
+    )
 
     key: int
     role: str
@@ -45,8 +57,11 @@ class Note(ref["Socket"]):
     address: Any  #: the sockaddr of the peer, where it differs from *asked*
     limits: Limits | None  #: of set_timeouts()
     forever: bool  #: settimeout(None) or settimeout(FOREVER) was called by the program
-    lent: bool  #: TLS: the program's mode is blocking, the timeout in C is safesocket's
-    term: object  #: TLS: the epoch of the limits for which the timeout in C was chosen
+    lent: bool  #: TLS: the mode in C is safesocket's
+    own: float | None  #: TLS: the timeout that the program has set, while *lent*
+    lock: Any  #: TLS: held during a try, while *polled*
+    polled: bool  #: TLS: the descriptor does not block
+    term: object  #: TLS: the epoch of the limits by which it was decided whether to lend
 
 
 _notes: dict[int, Note] = {}
@@ -71,15 +86,21 @@ def note(sock: Socket) -> Note:
         found.key = key
         found.role = FRESH
         found.asked = found.address = found.limits = None
-        found.forever = found.lent = False
-        found.term = None
+        found.forever = found.lent = found.polled = False
+        found.lock = found.own = found.term = None
         _notes[key] = found
     return found
 
 
-def noted() -> list[tuple[Socket, Note]]:
-    """Return the sockets about which there is a note, with it."""
-    return [(sock, known) for known in list(_notes.values()) if (sock := known()) is not None]
+def is_lent(sock: Socket) -> bool:
+    """Tell whether the mode of *sock* is not the one that the program has set: TLS."""
+    known = recall(sock)
+    return known is not None and known.lent
+
+
+def all_notes() -> list[Note]:
+    """Return the notes about all sockets."""
+    return list(_notes.values())
 
 
 def carry_over(source: Socket, target: Socket) -> None:

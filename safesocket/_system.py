@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+import math
 import os
 import select
 import sys
@@ -220,6 +221,16 @@ def timeout_of(sock: Any, option: int) -> float | None:
 if sys.platform == "win32":
     _SIZE_OF_TIMEOUT = 4  # bytes of a DWORD
 
+    def set_timeout(sock: Any, option: int, seconds: float | None) -> bool:  # noqa: ARG001
+        """Give *sock* a timeout of the system's, None for none; tell whether it has it now.
+
+        Windows cuts the connection when it is over: SO_RCVTIMEO, MSDN.
+        """
+        return seconds is None
+
+    def set_blocking(fd: int) -> None:
+        """Leave *fd* as it is: nothing here has a timeout of the system's."""
+
     def is_nonblocking(sock: Any) -> bool:  # noqa: ARG001
         """Tell whether *sock* was made non-blocking behind Python's back; Windows cannot tell."""
         return False
@@ -229,6 +240,25 @@ if sys.platform == "win32":
 
 else:
     _SIZE_OF_TIMEOUT = 16  # bytes of a struct timeval; on 32-bit systems 8, and 8 are returned
+    _LONG = 8 if sys.maxsize > 2**32 else 4  # bytes of each of its members
+
+    def set_timeout(sock: Any, option: int, seconds: float | None) -> bool:
+        """Give *sock* a timeout of the system's, None for none; tell whether it has it now."""
+        if seconds is not None and not seconds > 0:
+            return False  # 0 would be none; socket(7)
+        microseconds = math.ceil(min(seconds or 0, _LONGEST) * 1_000_000)
+        members = (part.to_bytes(_LONG, sys.byteorder) for part in divmod(microseconds, 1_000_000))
+        try:
+            setsockopt(sock, _socket.SOL_SOCKET, option, b"".join(members))
+        except OSError:  # closed, or another struct
+            return False
+        return True
+
+    def set_blocking(fd: int) -> None:
+        """Let *fd* block, whatever C takes it for."""
+        os.set_blocking(fd, True)
+
+    _LONGEST = 1_000_000  # seconds; what is longer goes on after that, polled
     _get_blocking = os.get_blocking
 
     def is_nonblocking(sock: Any) -> bool:
@@ -244,6 +274,12 @@ else:
             int.from_bytes(part, sys.byteorder) for part in (value[:half], value[half:])
         )
         return seconds + (rest & 0xFFFFFFFF) / 1e6  # macOS: 4 bytes, and 4 to fill up
+
+
+def clear_timeouts(sock: Any) -> None:
+    """Take back the timeouts of the system's that ``set_timeout`` has given *sock*."""
+    for option in (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO):
+        set_timeout(sock, option, None)
 
 
 def waits_by_itself(sock: Any, option: int) -> bool:

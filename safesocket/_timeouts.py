@@ -148,8 +148,13 @@ epoch = object()
 
 def configure_limits(limits: dict[str, Limit]) -> None:
     """Put *limits* in force for the process."""
-    global epoch
     _process.update(limits)  # one step, also for threads that read meanwhile
+    begin_epoch()
+
+
+def begin_epoch() -> None:
+    """Let whoever remembers what was decided by the limits decide again."""
+    global epoch
     epoch = object()
 
 

@@ -1,26 +1,31 @@
 """The TLS operations: the stdlib's, with limits and documented errors.
 
 Plain functions of an ``SSLSocket``: ``safesocket.ssl.SSLSocket`` takes them as its methods, and
-they serve the stdlib's own class. OpenSSL does the first try and, up to a slice of time, the
-wait (see ``_lending``); what is longer is polled here. ``recv``, ``recv_into``, ``makefile`` and
-``sendfile`` over TLS are the stdlib's, which read by ``read`` and write by ``send``.
+they serve the stdlib's own class. A socket under a limit is lent (see ``_lending``): OpenSSL
+tries, and waits are here. ``recv``, ``recv_into`` and ``makefile`` over TLS are the stdlib's, which
+read by ``read`` and write by ``send``.
 """
 
 from __future__ import annotations
 
+import _socket
 import math
 import ssl
 from contextlib import suppress
 
-from . import _lending, _system, _timeouts
+from . import _system, _timeouts
+from ._deadline import cut, running
 from ._failing import fail, mode_of
-from ._lending import give_back, lend, may_be_lent, settle
+from ._lending import give_back, poll, poll_in_time, settle
+from ._limits import Limit
 from ._namespace import rehomed
 from ._overtaken import plain_tls
 from ._roles import ACCEPTED
-from ._route import carry_over, note, recall
+from ._route import _notes, carry_over, is_numeric, note, recall
 from ._scope import HANDSHAKE, READ, WRITE
-from ._wait import governing, ready_before
+from ._system import now
+from ._translate import correct
+from ._wait import check_deadline, governing, ready_before
 from .errors import SafeSocketError
 
 TYPE_CHECKING = False
@@ -28,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket as Socket
     from ssl import SSLSocket as Plain
-    from typing import Any, TypeVar
+    from typing import Any
 
-    T = TypeVar("T")
+    from ._route import Note
 
 if not TYPE_CHECKING:
     Plain = plain_tls()  # or the import ends here: gevent and eventlet replace the class
@@ -41,22 +46,33 @@ _plain_create: Callable[..., Any] = rehomed(
 )
 _plain_send = Plain.send
 _plain_sendall = Plain.sendall
+_plain_sendfile = Plain.sendfile
 _plain_shutdown = Plain.shutdown
 _plain_detach = Plain.detach
 _plain_read = Plain.read
 _plain_unwrap = Plain.unwrap
 _plain_write = Plain.write
 
-_SHORTEST = 0.001  # seconds; a timeout of 0 in C would mean non-blocking
+#: bytes; what OpenSSL sends at once, RFC 8446, 5.1. Of more nobody can tell how far it came.
+_RECORD = 16_384
 
 #: operation -> its name in what the stdlib says of a timeout
-_WORDS = {"send": "write", "unwrap": "shutdown"}
+_WORDS = {"do_handshake": "handshake", "send": "write", "unwrap": "shutdown"}
 
 #: what OpenSSL wants to go on -> what to wait for
 _WANTS: dict[type[BaseException], str] = {
     ssl.SSLWantReadError: READ,
     ssl.SSLWantWriteError: WRITE,
 }
+
+#: operation -> what to wait for, where OpenSSL cannot tell
+_BY_NAME = {"send": WRITE, "write": WRITE}
+#: what a wait looks like when another thread has overwritten that it was one; see ``_lending``
+_DOUBTFUL = (ssl.SSLEOFError, BlockingIOError)
+_MOST_DOUBTS = 3  # in one call: OpenSSL says the same of a connection that it has given up
+
+_blocks = _timeouts.blocks
+_PEEK = _socket.MSG_PEEK | _system.DONTWAIT
 
 
 def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSLSocket:
@@ -66,11 +82,15 @@ def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSL
     """
     shakes_hands = options.pop("do_handshake_on_connect", True)
     known = recall(sock)
-    made: Any = _plain_create(cls, sock, do_handshake_on_connect=False, **options)
+    try:
+        made: Any = _plain_create(cls, sock, do_handshake_on_connect=False, **options)
+    except OSError as exc:
+        fail(sock, exc, "do_handshake")
     made.do_handshake_on_connect = shakes_hands
     try:
         carry_over(sock, made)
-        _remember(made, new=known is None)
+        if known is None and made.server_side:
+            note(made).role = ACCEPTED
         if shakes_hands and made._connected:
             if made.gettimeout() == 0:
                 raise ValueError(
@@ -81,23 +101,6 @@ def create(cls: type[ssl.SSLSocket], /, sock: Socket, **options: Any) -> ssl.SSL
         _close(made)
         raise
     return made  # type: ignore[no-any-return]
-
-
-def _remember(made: Any, *, new: bool) -> None:
-    """Note about *made* what the socket below it did not know."""
-    known = note(made)
-    if new and made.server_side:
-        known.role = ACCEPTED
-    if known.asked is None and made.server_hostname and made._connected:
-        known.asked = (made.server_hostname, *_peer(made)[1:2])
-
-
-def _peer(sock: ssl.SSLSocket) -> tuple[Any, ...]:
-    try:
-        peer = _system.getpeername(sock)
-    except OSError:  # gone again
-        return ()
-    return peer if isinstance(peer, tuple) else ()
 
 
 def _close(sock: ssl.SSLSocket) -> None:
@@ -128,18 +131,30 @@ def do_handshake(self: ssl.SSLSocket, block: bool = False) -> None:
 
 
 def _shake_hands(sock: ssl.SSLSocket) -> None:
-    handshake = sock._sslobj.do_handshake  # type: ignore[attr-defined]
-    limit = governing(sock, HANDSHAKE) if mode_of(sock) is None else None
-    started = _system.now()
+    _remember_the_name(sock)
+    shake = sock._sslobj.do_handshake  # type: ignore[attr-defined]
+    if running:
+        check_deadline(sock, "do_handshake")
+    poll_in_time(sock, HANDSHAKE)
     try:
-        if limit is not None and limit.seconds is not None and may_be_lent(sock):
-            lend(sock, max(limit.seconds, _SHORTEST))
-        handshake()
-    except OSError as exc:
-        fail(sock, exc, "do_handshake", elapsed=_system.now() - started, limit=limit)
+        _go_on(sock, "do_handshake", HANDSHAKE, now(), None, shake)
     finally:
         give_back(sock)
-    settle(sock)
+
+
+def _remember_the_name(sock: ssl.SSLSocket) -> None:
+    """Note the host that the program wants, if it has connected to a number."""
+    name: Any = sock.server_hostname
+    known = note(sock)
+    if name and (known.asked is None or is_numeric(known.asked)):
+        address = known.asked or _peer(sock)
+        if isinstance(address, tuple):  # a path says more than the name
+            known.asked, known.address = (name, *address[1:2]), address
+
+
+def _peer(sock: ssl.SSLSocket) -> Any:
+    with suppress(OSError):  # gone again
+        return _system.getpeername(sock)
 
 
 def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002
@@ -158,17 +173,20 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
     sslobj = self._sslobj  # type: ignore[attr-defined]
     if sslobj is None:
         return _plain_read(self, len, buffer)
-    known = recall(self)
-    if known is None or known.term is not _timeouts.epoch or _timeouts.blocks():
-        settle(self)
-    args = (len,) if buffer is None else (len, buffer)
-    started = _system.now()
+    known = _notes.get(id(self))  # recall(), without the call
+    if known is None or known.term is not _timeouts.epoch or running or _blocks():
+        known = settle(self, "read")
+    started = now()
     try:
         try:
-            return sslobj.read(*args)
+            if known.polled:
+                with known.lock:
+                    return sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
+            return sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
         except OSError as exc:
-            _must_go_on(self, exc, "read")
-        return _go_on(self, "read", READ, started, sslobj.read, *args)
+            wanted = _must_wait(self, exc, "read", started)
+        args = (len,) if buffer is None else (len, buffer)
+        return _go_on(self, "read", READ, started, wanted, sslobj.read, *args)
     except ssl.SSLError as exc:
         if exc.args[0] == ssl.SSL_ERROR_EOF and self.suppress_ragged_eofs:  # type: ignore[attr-defined]
             return b"" if buffer is None else 0
@@ -176,17 +194,18 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
 
 
 def write(self: ssl.SSLSocket, data: Any) -> int:
-    """Write *data*; return the number of bytes taken, which may be fewer.
+    """Write *data*, all of it in blocking mode; return the number of bytes taken.
 
     Each wait in which the other side takes nothing is limited by the ``write`` timeout
     (seconds), where the socket is in blocking mode.
 
     Raises:
-        WriteTimeoutError: nothing was taken in time.
+        WriteTimeoutError: nothing more was taken in time; ``bytes_sent`` counts what TLS has
+            taken, in whole records.
         PeerResetError, PeerClosedError: the connection has ended.
         TLSError: TLS failed; ``reason`` is OpenSSL's.
         TransferError: all of these, and any other failure.
-    Source: Python ``SSLSocket.write``.
+    Source: SSL_write(3); Python ``SSLSocket.write``.
     """
     self._checkClosed()  # type: ignore[attr-defined]
     if self._sslobj is None:  # type: ignore[attr-defined]
@@ -195,15 +214,80 @@ def write(self: ssl.SSLSocket, data: Any) -> int:
 
 
 def send(self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
-    """Send *data*; return the number of bytes taken, which over TLS may be fewer.
+    """Send *data*; limits, errors and the result are those of :func:`write`.
 
-    Limits and errors are those of :func:`write`.
     Source: Python ``SSLSocket.send``.
     """
     self._checkClosed()  # type: ignore[attr-defined]
-    if self._sslobj is None or flags != 0:  # type: ignore[attr-defined]
+    sslobj = self._sslobj  # type: ignore[attr-defined]
+    if sslobj is None or flags != 0:
         return _plain_send(self, data, flags)
-    return _write(self, "send", data)
+    known = _notes.get(id(self))
+    if known is None or known.term is not _timeouts.epoch or known.polled or running or _blocks():
+        return _write(self, "send", data)
+    if type(data) is not bytes or len(data) > _RECORD:
+        return _write(self, "send", data)
+    started = now()
+    try:
+        return sslobj.write(data)  # type: ignore[no-any-return]
+    except OSError as exc:
+        wanted = _must_wait(self, exc, "send", started, 0)
+    return _go_on(self, "send", WRITE, started, wanted, sslobj.write, data)  # type: ignore[no-any-return]
+
+
+def _write(sock: ssl.SSLSocket, operation: str, data: Any) -> int:
+    known = recall(sock)
+    if known is None or known.term is not _timeouts.epoch or running or _blocks():
+        known = settle(sock, operation, 0)
+    put: Callable[[Any], int] = sock._sslobj.write  # type: ignore[attr-defined]
+    if known.lent and (type(data) is not bytes or len(data) > _RECORD):
+        return _write_records(sock, known, operation, put, data)
+    return _write_at_once(sock, known, operation, put, data)
+
+
+def _write_at_once(
+    sock: ssl.SSLSocket, known: Note, operation: str, put: Callable[[Any], int], data: Any
+) -> int:
+    started = now()
+    try:
+        if known.polled:
+            with known.lock:
+                return put(data)
+        return put(data)
+    except OSError as exc:
+        wanted = _must_wait(sock, exc, operation, started, _nothing(data))
+    return _go_on(sock, operation, WRITE, started, wanted, put, data)  # type: ignore[no-any-return]
+
+
+def _nothing(data: Any) -> int | None:
+    """Return the count of *data* that were not taken; None: they may have been, in part."""
+    return 0 if memoryview(data).nbytes <= _RECORD else None
+
+
+def _write_records(
+    sock: ssl.SSLSocket, known: Note, operation: str, put: Callable[[Any], int], data: Any
+) -> int:
+    """Write *data*, record by record: a limit counts from the last progress."""
+    sent = 0
+    try:
+        flat = _flat(data)
+    except TypeError:
+        return put(data)  # it says best what is wrong with them
+    with flat:
+        while True:
+            with flat[sent : sent + _RECORD] as part:
+                try:
+                    sent += _write_at_once(sock, known, operation, put, part)
+                except SafeSocketError as error:
+                    correct(error, operation, sent)
+                    raise
+            if sent >= len(flat):
+                return sent
+
+
+def _flat(data: Any) -> memoryview:
+    with memoryview(data) as view:
+        return view.cast("B")
 
 
 def sendall(self: ssl.SSLSocket, data: Any, flags: int = 0) -> None:
@@ -216,66 +300,97 @@ def sendall(self: ssl.SSLSocket, data: Any, flags: int = 0) -> None:
     if self._sslobj is None or flags != 0:  # type: ignore[attr-defined]
         return _plain_sendall(self, data, flags)
     sent = 0
-    with memoryview(data) as view, view.cast("B") as flat:
-        size = len(flat)
+    with _flat(data) as flat:
         try:
-            while sent < size:
+            while sent < len(flat):
                 with flat[sent:] as rest:
                     sent += self.send(rest)
         except SafeSocketError as error:
-            error.operation, error.bytes_sent = "sendall", sent
+            correct(error, "sendall", None if error.bytes_sent is None else sent + error.bytes_sent)
             raise
 
 
-def _write(sock: ssl.SSLSocket, operation: str, data: Any) -> int:
-    known = recall(sock)
-    if known is None or known.term is not _timeouts.epoch or _timeouts.blocks():
-        settle(sock)
-    put = sock._sslobj.write  # type: ignore[attr-defined]
-    started = _system.now()
+def sendfile(self: ssl.SSLSocket, file: Any, offset: int = 0, count: int | None = None) -> int:
+    """Send *file* from *offset*, *count* bytes or to its end; return the number of bytes sent.
+
+    Limits and errors are those of :func:`write`. The file position is updated on return and on
+    failure, as in the stdlib.
+    Source: Python ``SSLSocket.sendfile``.
+    """
     try:
-        return put(data)  # type: ignore[no-any-return]
-    except OSError as exc:
-        _must_go_on(sock, exc, operation, bytes_sent=0)
-    return _go_on(sock, operation, WRITE, started, put, data)  # type: ignore[no-any-return]
+        return _plain_sendfile(self, file, offset, count)
+    except SafeSocketError as error:
+        if self._sslobj is not None:  # type: ignore[attr-defined]
+            correct(error, "sendfile", None)
+        raise
 
 
-def _must_go_on(
-    sock: ssl.SSLSocket, exc: OSError, operation: str, bytes_sent: int | None = None
-) -> None:
-    """Return if *exc* only says that a slice of the wait is over; raise it if not."""
+def _must_wait(
+    sock: ssl.SSLSocket,
+    exc: OSError,
+    operation: str,
+    started: float,
+    sent: int | None = None,
+    doubts: int = 1,
+) -> str:
+    """Return what to wait for, if *exc* only says that C has not waited; raise it if not.
+
+    With *doubts* an end of the stream has to be one of the connection, too.
+    """
     try:
         known = recall(sock)
-        if known is None or not known.lent or not _is_a_slice(exc):
-            fail(sock, exc, operation, bytes_sent=bytes_sent)
+        if known is not None and known.lent:
+            if type(exc) in _WANTS:
+                return _WANTS[type(exc)]
+            if doubts > 0 and isinstance(exc, _DOUBTFUL) and _is_open(sock):
+                return _BY_NAME.get(operation, READ)  # what was wanted, another thread overwrote
+        fail(sock, exc, operation, elapsed=now() - started, bytes_sent=sent)
     finally:
         del exc  # its traceback holds this frame
 
 
-def _is_a_slice(exc: OSError) -> bool:
-    return type(exc) in _WANTS or (isinstance(exc, TimeoutError) and exc.errno is None)
+def _is_open(sock: ssl.SSLSocket) -> bool:
+    """Tell whether more may come."""
+    try:
+        return bool(_system.recv(sock, 1, _PEEK))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _go_on(
-    sock: ssl.SSLSocket, operation: str, phase: str, started: float, call: Any, *args: Any
+    sock: ssl.SSLSocket,
+    operation: str,
+    phase: str,
+    started: float,
+    wanted: str | None,
+    call: Callable[..., Any],
+    *args: Any,
 ) -> Any:
-    """Make *call*, which was *started* then and could not be ended, within the limit."""
-    _lending.poll_from_now_on(sock)
-    limit = governing(sock, phase)
+    """Make *call*, which was *started* then and needs what is *wanted*, within the limit."""
+    known, limit = note(sock), _limit(sock, phase)
+    nothing, doubts = (0 if phase == WRITE else None), _MOST_DOUBTS
+    if known.lent:
+        poll(sock)
     end = math.inf if limit is None or limit.seconds is None else started + limit.seconds
-    while True:
+    while wanted is None or ready_before(end, sock, wanted):
         try:
-            return call(*args)
-        except tuple(_WANTS) as exc:
-            wanted = _WANTS[type(exc)]
+            if not known.polled:  # or no longer: C waits
+                return call(*args)
+            with known.lock:
+                return call(*args)
         except OSError as exc:
-            fail(sock, exc, operation, elapsed=_system.now() - started)
-        if not ready_before(end, sock, wanted):
-            break
-    sent = 0 if phase == WRITE else None
+            wanted = _must_wait(sock, exc, operation, started, nothing, doubts)
+            doubts -= type(exc) not in _WANTS
     timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
-    elapsed = _system.now() - started
-    fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=sent)
+    elapsed = now() - started
+    fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)
+
+
+def _limit(sock: ssl.SSLSocket, phase: str) -> Limit | None:
+    own = mode_of(sock)
+    return governing(sock, phase) if own is None else cut(Limit(own, "", "settimeout"))
 
 
 def unwrap(self: ssl.SSLSocket) -> Any:
@@ -292,10 +407,10 @@ def unwrap(self: ssl.SSLSocket) -> Any:
     sslobj = self._sslobj  # type: ignore[attr-defined]
     if not sslobj:
         return _plain_unwrap(self)
-    started = _system.now()
-    if governing(self, HANDSHAKE) is not None and may_be_lent(self):
-        lend(self, 0.0)
-    below = _go_on(self, "unwrap", HANDSHAKE, started, sslobj.shutdown)
+    if running:
+        check_deadline(self, "unwrap")
+    poll_in_time(self, HANDSHAKE)
+    below = _go_on(self, "unwrap", HANDSHAKE, now(), None, sslobj.shutdown)
     self._sslobj = None  # type: ignore[attr-defined]
     give_back(self)
     return below

@@ -190,6 +190,12 @@ def add_to_hint(error: e.SafeSocketError, words: str) -> None:
     _add_notes(error)
 
 
+def correct(error: e.SafeSocketError, operation: str, bytes_sent: int | None) -> None:
+    """Let *error* tell of *operation*, of which that which failed was a part."""
+    error.operation, error.bytes_sent = operation, bytes_sent
+    _add_notes(error)
+
+
 def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
     if limit is not None:
         error.timeout = limit.whole

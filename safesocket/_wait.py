@@ -12,10 +12,10 @@ from time import sleep
 from . import _system
 from ._deadline import DEADLINE, cut, nearest, running, what_is_left
 from ._exempt import over
-from ._failing import fail, plainly
+from ._failing import fail, mode_of, plainly
 from ._limits import Limit
 from ._roles import ACCEPTED, ADOPTED, CONNECTED, FRESH
-from ._route import recall
+from ._route import is_lent, recall
 from ._scope import READ, WRITE, governs
 from ._timeouts import limit as limit_of
 
@@ -161,12 +161,12 @@ def check_deadline(sock: Socket, operation: str, flags: int = 0, **known: Any) -
     left = what_is_left()
     if left is None or flags & _system.DONTWAIT:
         return None
-    own = _system.gettimeout(sock)
+    own = mode_of(sock)
     if own == 0:
         return None
     if left.seconds:
         return left
-    if own is None and _system.is_nonblocking(sock):
+    if own is None and not is_lent(sock) and _system.is_nonblocking(sock):
         return None
     fail(sock, TimeoutError("timed out"), operation, elapsed=0.0, limit=left, **known)
 

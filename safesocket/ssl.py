@@ -47,6 +47,7 @@ class SSLSocket(_PlainSocket, socket):  # type: ignore[misc]
     read = _tls.read
     send = _tls.send
     sendall = _tls.sendall
+    sendfile = _tls.sendfile
     shutdown = _tls.shutdown
     timeout = _lending.timeout
     unwrap = _tls.unwrap
