@@ -13,7 +13,7 @@ import socket as stdlib
 from ._exempt import over
 from ._failing import throw
 from ._roles import CONNECTED
-from ._route import Route
+from ._route import Route, note
 from ._system import gettimeout, now
 from ._system import settimeout as set_mode
 from ._timeouts import FOREVER, Limit, limit
@@ -38,7 +38,7 @@ class Budget:
 
     def __init__(self, timeout: Any, address: Any, *, none_is_forever: bool = True) -> None:
         self.started = now()
-        self._address = address
+        self.asked = address
         self._none_is_forever = none_is_forever
         self.mode: float | None = stdlib.getdefaulttimeout() if timeout is _SENTINEL else timeout
         self.given = timeout is not _SENTINEL
@@ -49,7 +49,7 @@ class Budget:
         if self.mode is not None or (self.given and not none):
             source = "create_connection" if self.given else "settimeout"
             return Limit(self.mode, "", source) if self.mode and self.mode != FOREVER else None
-        found = limit("connect", over(None, self._address))
+        found = limit("connect", over(None, self.asked))
         return None if found.seconds is None else found
 
     def elapsed(self) -> float:
@@ -116,13 +116,25 @@ def _connect(sock: Socket, address: Any, budget: Budget, source_address: Any, le
         sock.settimeout(budget.mode)
     if source_address:
         sock.bind(source_address)
-    if budget.limit is None or not isinstance(sock, _socket.socket):
+    if not isinstance(sock, _socket.socket):
         sock.connect(address)
         return
-    mode = gettimeout(sock)
-    set_mode(sock, budget.share(left))
-    sock.connect(address)
-    set_mode(sock, mode)
+    note(sock).asked = budget.asked  # connect asks for an exemption by it
+    if budget.limit is None:
+        sock.connect(address)
+    else:
+        mode = gettimeout(sock)
+        set_mode(sock, budget.share(left))
+        sock.connect(address)
+        set_mode(sock, mode)
+    _remember(sock, budget.asked, address)
+
+
+def _remember(sock: Socket, asked: Any, address: Any) -> None:
+    """Note the host that *sock* is connected to by the name that the program asked for."""
+    known = note(sock)
+    if known.role == CONNECTED and asked[0]:
+        known.asked, known.address = asked, address
 
 
 def raise_for(

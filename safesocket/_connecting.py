@@ -106,7 +106,8 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
     known = recall(sock)
     if known is not None and known.forever:
         return None
-    limit = limit_of("connect", over(known.limits if known else None, address))
+    asked = known and known.asked
+    limit = limit_of("connect", over(known.limits if known else None, address, asked))
     if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return None
     return limit

@@ -1,6 +1,6 @@
 """All that ``install()`` changes, as one layer: put on, added to, taken off.
 
-The only file that imports wrapt (when a layer is put on). Classes keep their identity: their
+Classes keep their identity: their
 methods are assigned. Module functions are wrapped, and so are the copies that
 ``from socket import ...`` has made. What somebody else had replaced before stays theirs.
 """
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import socket as stdlib
 import sys
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from ._ledger import MISSING, Ledger, function_of, holders, only_passes_on
+from ._ledger import MISSING, Ledger, function_of, holders, seen_through
 from ._replacements import WRAPPERS, methods, operations_of
+from ._route import noted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Layer:
         self.plain: dict[int, Any] = {}  #: id -> function of the stdlib's that has a wrapper
         self._wrappers: dict[int, Any] = {}  #: id of a function -> its wrapper
         self._is_on = True
+        self._has_patched_ssl = False
 
     def is_on(self) -> bool:
         """Tell whether the wrappers do more than pass calls on."""
@@ -43,8 +45,6 @@ class Layer:
         """Change what is not changed yet: the first time everything, later what has come."""
         self._patch(built_on(), methods())
         self._wrap_functions()
-        if "ssl" in sys.modules:
-            self.patch_ssl()
 
     def patch_ssl(self) -> None:
         """Change the class of TLS sockets."""
@@ -52,48 +52,59 @@ class Layer:
 
         from . import ssl as ours
 
+        self._has_patched_ssl = True
         self._patch(ssl.SSLSocket, operations_of(ours.SSLSocket))
 
     def _patch(self, owner: type, methods: Iterable[tuple[str, Any]]) -> None:
         for name, method in methods:
-            before = vars(owner).get(name, MISSING)
+            before = seen_through(vars(owner).get(name, MISSING))
             if self.ledger.has(before):
                 continue
             if before is not MISSING and not _is_stdlib(before, owner):
                 self.left[f"{owner.__module__}.{owner.__qualname__}.{name}"] = before
                 continue
-            self.ledger.put(owner, name, self._copied(method, _below(owner, name)))
+            self.ledger.put(owner, name, self._copied(method, (owner, name), before), before)
 
-    def _copied(self, method: Any, below: Any) -> Any:
-        if isinstance(method, classmethod):
-            function: Any = method.__func__
-            return classmethod(self.ledger.copy(function, below))
+    def _copied(self, method: Any, place: tuple[type, str], before: Any) -> Any:
+        below = function_of(_inherited(*place) if before is MISSING else before)
         if isinstance(method, property):
-            return property(self.ledger.copy(method.fget, below.__get__), doc=method.__doc__)  # type: ignore[arg-type]
-        return self.ledger.copy(method, below)
+            copied = self.ledger.copy(method.fget, place, before, below.__get__)  # type: ignore[arg-type]
+            return property(copied, doc=method.__doc__)
+        copied = self.ledger.copy(function_of(method), place, before, below)
+        return classmethod(copied) if isinstance(method, classmethod) else copied
 
     def _wrap_functions(self) -> None:
-        import wrapt
+        from ._wrapper import unwrapped
 
         known = {one.name for one in self.ledger.changes if one.owner is stdlib}
-        for name, wrapper in WRAPPERS.items():
-            function = vars(stdlib)[name]
+        for name, around in WRAPPERS.items():
+            function = unwrapped(vars(stdlib)[name])
             if name in known and not _has_come_back(function):
                 continue
-            if id(function) not in self.plain:
-                self.plain[id(function)] = function
-                self._wrappers[id(function)] = wrapt.FunctionWrapper(function, wrapper, self.is_on)
-            self.ledger.put(stdlib, name, self._wrappers[id(function)])
+            self.ledger.put(stdlib, name, self._wrapped(function, around, name), function)
         for module, name, value in list(holders(self.plain)):
-            self.ledger.put(module, name, self._wrappers[id(value)])
+            self.ledger.put(module, name, self._wrappers[id(value)], value)
 
-    def take_back(self) -> None:
-        """Undo what is still ours; let the rest pass calls on."""
+    def _wrapped(self, function: Any, around: Any, name: str) -> Any:
+        from ._wrapper import Wrapper
+
+        key = id(function)
+        if key not in self.plain:
+            self.plain[key] = function
+            self._wrappers[key] = Wrapper(function, around, self.is_on, name)
+        return self._wrappers[key]
+
+    def take_back(self) -> tuple[str, ...]:
+        """Undo what is still ours; let the rest pass calls on; return the names of the rest."""
         self._is_on = False
-        self.ledger.take_back()
+        overlaid = self.ledger.take_back()
         plain = {id(self._wrappers[key]): function for key, function in self.plain.items()}
         for module, name, value in list(holders(plain)):  # imported from us meanwhile
             vars(module)[name] = plain[id(value)]
+        self._wrappers.clear()  # they hold this layer
+        if self._has_patched_ssl:
+            _give_back_modes()
+        return tuple(map(str, overlaid))
 
 
 def built_on() -> type[Socket]:
@@ -111,22 +122,33 @@ def built_on() -> type[Socket]:
 
 def _is_stdlib(value: Any, owner: type) -> bool:
     """Tell whether *value* does what the stdlib's *owner* has done from the start."""
-    function = function_of(value)
-    if type(function) is not FunctionType:
+    return _is_of(sys.modules.get(owner.__module__), function_of(value))
+
+
+def _is_of(module: ModuleType | None, function: Any) -> bool:
+    """Tell whether *function* was written in *module*; functools.wraps only says that it was."""
+    if type(function) is not FunctionType or module is None:
         return False
-    return function.__module__ == owner.__module__ or only_passes_on(function)
+    return function.__globals__ is vars(module)
 
 
 def _has_come_back(function: Any) -> bool:
     """Tell whether *function* is the stdlib's own: ``socket`` has been loaded again."""
-    kinds = (FunctionType, BuiltinFunctionType)
-    return type(function) in kinds and function.__module__ in ("socket", "_socket")
+    if type(function) is BuiltinFunctionType:
+        return function.__module__ == "_socket"
+    return _is_of(stdlib, function)
 
 
-def _below(owner: type, name: str) -> Any:
-    """Return what *owner* calls under *name* now."""
-    for kind in owner.__mro__:
-        if name in vars(kind):
-            found = vars(kind)[name]
-            return found.__func__ if isinstance(found, classmethod) else found
-    raise AttributeError(name)
+def _inherited(owner: type, name: str) -> Any:
+    """Return what *owner* would call under *name* if it did not have the name itself."""
+    return next(vars(kind)[name] for kind in owner.__mro__[1:] if name in vars(kind))
+
+
+def _give_back_modes() -> None:
+    """Let the stdlib's TLS sockets, which wait in C again, have the mode that the program set."""
+    from . import _lending
+    from . import ssl as ours
+
+    for sock in noted():
+        if not isinstance(sock, ours.SSLSocket):
+            _lending.give_back(sock)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _SENTINEL: Any = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 _plain_init: Callable[..., None] = vars(stdlib_class())["__init__"]
-_plain_create_connection = stdlib.create_connection
 
 #: what ``timeout=None`` means: "limit" or "forever"
 _none_means = "limit"
@@ -83,16 +82,16 @@ def operations_of(kind: type) -> Iterator[tuple[str, Any]]:
 # --- Around functions -------------------------------------------------------------------------
 
 
-def _about_a_host(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+def _about_a_host(operation: str, wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     """Make a look-up of a host, or of a host and a port."""
-    given = (*args, *kwargs.values(), None)
-    asked = (given[0], given[1] if len(given) > 2 else None)
-    return plain_call(wrapped.__name__, asked, partial(wrapped, **kwargs), *args)
+    given = {**kwargs, **dict(zip(("host", "port"), args, strict=False))}
+    asked = (given.get("host"), given.get("port"))
+    return plain_call(operation, asked, partial(wrapped, **kwargs), *args)
 
 
 def _about_an_address(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     try:
-        return plain_call(wrapped.__name__, args[:1] and args[0], partial(wrapped, **kwargs), *args)
+        return plain_call("getnameinfo", args[:1] and args[0], partial(wrapped, **kwargs), *args)
     finally:
         del args  # a failure's traceback keeps nothing of the caller's alive, as in C
 
@@ -118,8 +117,8 @@ def _socketpair(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _create_connection(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    if wrapped is not _plain_create_connection:  # somebody else's: its sockets are safe anyway
-        return wrapped(*args, **kwargs)
+    if getattr(wrapped, "__globals__", None) is not vars(stdlib):
+        return wrapped(*args, **kwargs)  # somebody else's: its sockets are safe anyway
     return create_connection(*args, **kwargs)
 
 
@@ -135,7 +134,7 @@ def create_connection(
         stdlib.socket,
         stdlib.getaddrinfo,
         address,
-        timeout,
+        _SENTINEL if timeout is stdlib._GLOBAL_DEFAULT_TIMEOUT else timeout,  # type: ignore[attr-defined]
         source_address,
         all_errors,
         none_is_forever=_none_means == "forever",
@@ -146,10 +145,10 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "create_connection": _create_connection,
     "create_server": _create_server,
     "dup": _dup,
-    "getaddrinfo": _about_a_host,
-    "gethostbyaddr": _about_a_host,
-    "gethostbyname": _about_a_host,
-    "gethostbyname_ex": _about_a_host,
+    "getaddrinfo": partial(_about_a_host, "getaddrinfo"),
+    "gethostbyaddr": partial(_about_a_host, "gethostbyaddr"),
+    "gethostbyname": partial(_about_a_host, "gethostbyname"),
+    "gethostbyname_ex": partial(_about_a_host, "gethostbyname_ex"),
     "getnameinfo": _about_an_address,
     "socketpair": _socketpair,
 }

@@ -76,6 +76,11 @@ def note(sock: Socket) -> Note:
     return found
 
 
+def noted() -> list[Any]:
+    """Return the sockets about which there are notes."""
+    return [sock for note in list(_notes.values()) if (sock := note()) is not None]
+
+
 def carry_over(source: Socket, target: Socket) -> None:
     """Let *target*, a duplicate of *source*, be remembered as *source* is."""
     known = recall(source)
