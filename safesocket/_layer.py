@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import socket as stdlib
 import sys
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from ._ledger import MISSING, Ledger, function_of, holders, seen_through
 from ._replacements import WRAPPERS, methods, operations_of
-from ._route import noted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from socket import socket as Socket
     from typing import Any
 
@@ -35,7 +35,7 @@ class Layer:
         self.plain: dict[int, Any] = {}  #: id -> function of the stdlib's that has a wrapper
         self._wrappers: dict[int, Any] = {}  #: id of a function -> its wrapper
         self._is_on = True
-        self._has_patched_ssl = False
+        self._give_back_modes: Callable[[], None] = tuple  #: of TLS sockets, when ssl is changed
 
     def is_on(self) -> bool:
         """Tell whether the wrappers do more than pass calls on."""
@@ -50,9 +50,11 @@ class Layer:
         """Change the class of TLS sockets."""
         import ssl
 
+        from . import _lending
         from . import ssl as ours
 
-        self._has_patched_ssl = True
+        # Now, as nothing can be imported while the interpreter shuts down.
+        self._give_back_modes = partial(_lending.give_back_all, ours.SSLSocket)
         self._patch(ssl.SSLSocket, operations_of(ours.SSLSocket))
 
     def _patch(self, owner: type, methods: Iterable[tuple[str, Any]]) -> None:
@@ -102,8 +104,7 @@ class Layer:
         for module, name, value in list(holders(plain)):  # imported from us meanwhile
             vars(module)[name] = plain[id(value)]
         self._wrappers.clear()  # they hold this layer
-        if self._has_patched_ssl:
-            _give_back_modes()
+        self._give_back_modes()
         return tuple(map(str, overlaid))
 
 
@@ -142,13 +143,3 @@ def _has_come_back(function: Any) -> bool:
 def _inherited(owner: type, name: str) -> Any:
     """Return what *owner* would call under *name* if it did not have the name itself."""
     return next(vars(kind)[name] for kind in owner.__mro__[1:] if name in vars(kind))
-
-
-def _give_back_modes() -> None:
-    """Let the stdlib's TLS sockets, which wait in C again, have the mode that the program set."""
-    from . import _lending
-    from . import ssl as ours
-
-    for sock in noted():
-        if not isinstance(sock, ours.SSLSocket):
-            _lending.give_back(sock)

@@ -39,7 +39,7 @@ class Change:
 
     def place(self) -> str:
         """Return the name of the class or module."""
-        if isinstance(self.owner, type):
+        if _is_class(self.owner):
             return f"{self.owner.__module__}.{self.owner.__qualname__}"
         return str(_namespace(self.owner).get("__name__"))
 
@@ -158,14 +158,16 @@ def holders(of: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
         yield from ((module, k, v) for k, v in list(namespace.items()) if id(v) in of)
 
 
+def _is_class(owner: Any) -> bool:
+    return issubclass(type(owner), type)  # isinstance asks the object, and so may load it
+
+
 def _namespace(owner: Any) -> Any:
-    if isinstance(owner, type):
-        return vars(owner)
-    return _dictionary(owner)
+    return vars(owner) if _is_class(owner) else _dictionary(owner)
 
 
 def _assign(owner: Any, name: str, value: Any) -> None:
-    if not isinstance(owner, type):
+    if not _is_class(owner):
         _namespace(owner)[name] = value
     elif value is MISSING:
         delattr(owner, name)

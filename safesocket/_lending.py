@@ -18,7 +18,7 @@ import _socket
 
 from . import _system, _timeouts
 from ._failing import mode_of
-from ._route import note, recall
+from ._route import note, noted, recall
 from ._scope import READ, WRITE
 from ._wait import governing
 
@@ -81,6 +81,13 @@ def give_back(sock: SSLSocket) -> None:
     known.term = None
     if _system.fileno(sock) >= 0:
         _system.settimeout(sock, None)
+
+
+def give_back_all(drop_in: type) -> None:
+    """Do so for all but the sockets of the *drop_in*: those of the stdlib wait in C again."""
+    for sock in noted():
+        if not isinstance(sock, drop_in):
+            give_back(sock)
 
 
 def gettimeout(self: SSLSocket) -> float | None:
