@@ -35,7 +35,7 @@ class Layer:
         self.plain: dict[int, Any] = {}  #: id -> function of the stdlib's that has a wrapper
         self._wrappers: dict[int, Any] = {}  #: id of a function -> its wrapper
         self._is_on = True
-        self._give_back_modes: Callable[[], None] = tuple  #: of TLS sockets, when ssl is changed
+        self._give_back_modes: Callable[[], object] = tuple  #: of TLS sockets; without ssl nothing
 
     def is_on(self) -> bool:
         """Tell whether the wrappers do more than pass calls on."""

@@ -102,7 +102,7 @@ def test_install_before_a_subclass():
             safesocket.configure(read=LIMIT)
             sock.connect(address)
             times_out(sock.recv, 1)
-    with testing.refuses() as address, Later() as sock, pytest.raises(OSError) as it:
+    with testing.refuses() as address, Later() as sock, pytest.raises(ConnectionError) as it:
         sock.connect(address)
     assert type(it.value) is ConnectionRefusedError
 
@@ -209,16 +209,16 @@ def test_install_names_the_host_given_by_keyword():
 def test_install_with_bad_arguments_to_the_stdlib():
     """Bad arguments get the stdlib's own words."""
     calls = (
-        lambda: socket.socket(1, 2, 3, 4, 5),
-        lambda: socket.create_connection(),
-        lambda: socket.getaddrinfo(),
-        lambda: socket.gethostbyname(),
+        (lambda: socket.socket, (1, 2, 3, 4, 5)),
+        (lambda: socket.create_connection, ()),
+        (lambda: socket.getaddrinfo, ()),
+        (lambda: socket.gethostbyname, ()),
     )
 
     def words():
-        for call in calls:
+        for function, args in calls:
             with pytest.raises(TypeError) as it:
-                call()
+                function()(*args)
             yield str(it.value)
 
     before = list(words())
@@ -494,29 +494,37 @@ WITHOUT_SSL = """
 
 def test_install_before_ssl_is_imported():
     """TLS sockets are reached when ssl comes, and install() does not bring it."""
-    assert printed(dedent(WITHOUT_SSL) + dedent("""
+    assert printed(
+        dedent(WITHOUT_SSL)
+        + dedent("""
         installation = safesocket.install()
         print("ssl" in sys.modules)
         import ssl
         print("ssl.SSLSocket.do_handshake" in installation.report().patched)
         installation.uninstall()
         print(ssl.SSLSocket.do_handshake.__code__.co_filename == ssl.__file__)
-    """)).split() == ["False", "True", "True"]
+    """)
+    ).split() == ["False", "True", "True"]
 
 
 def test_uninstall_before_ssl_is_imported():
     """After uninstall() ssl comes as it is, and the next install() reaches it."""
-    assert printed(dedent(WITHOUT_SSL) + dedent("""
+    assert printed(
+        dedent(WITHOUT_SSL)
+        + dedent("""
         safesocket.install().uninstall()
         import ssl
         print(ssl.SSLSocket.do_handshake.__code__.co_filename == ssl.__file__)
         print("ssl.SSLSocket.do_handshake" in safesocket.install().report().patched)
-    """)).split() == ["True", "True"]
+    """)
+    ).split() == ["True", "True"]
 
 
 def test_install_while_another_thread_imports_ssl():
     """Neither waits for the other for ever."""
-    assert printed(dedent(WITHOUT_SSL) + dedent("""
+    assert printed(
+        dedent(WITHOUT_SSL)
+        + dedent("""
         import threading
         del sys.modules["_ssl"]
         entered, go_on = threading.Event(), threading.Event()
@@ -538,17 +546,21 @@ def test_install_while_another_thread_imports_ssl():
         print(importer.is_alive(), installer.is_alive(), safesocket.is_installed())
         import ssl
         print(ssl.SSLSocket.read.__code__.co_filename == ssl.__file__)
-    """)).split() == ["False", "False", "True", "False"]
+    """)
+    ).split() == ["False", "False", "True", "False"]
 
 
 def test_import_changes_nothing():
     """import safesocket changes no name of socket."""
-    assert printed("""
+    assert (
+        printed("""
         import socket
         before = dict(vars(socket)), dict(vars(socket.socket))
         import safesocket
         print(before == (dict(vars(socket)), dict(vars(socket.socket))), safesocket.is_installed())
-    """) == "True False"
+    """)
+        == "True False"
+    )
 
 
 def test_install_at_exit():
