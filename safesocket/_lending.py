@@ -90,7 +90,7 @@ def give_back_all(drop_in: type) -> None:
             give_back(sock)
 
 
-def gettimeout(self: SSLSocket) -> float | None:
+def gettimeout(self: SSLSocket, /) -> float | None:
     """Return the timeout that the program has set, in seconds; None in blocking mode.
 
     Source: Python ``socket.gettimeout``.
@@ -98,7 +98,7 @@ def gettimeout(self: SSLSocket) -> float | None:
     return mode_of(self)
 
 
-def getblocking(self: SSLSocket) -> bool:
+def getblocking(self: SSLSocket, /) -> bool:
     """Tell whether the socket is in blocking mode, or has a timeout.
 
     Source: Python ``socket.getblocking``.

@@ -125,14 +125,16 @@ class Echo(socketserver.StreamRequestHandler):
 
 def test_socketserver_idle_and_quiet():
     """A server of the stdlib's outlasts every limit before and within a connection."""
-    with socketserver.TCPServer(("127.0.0.1", 0), Echo) as server:
-        with calling(server.handle_request) as served:
+    with (
+        socketserver.TCPServer(("127.0.0.1", 0), Echo) as server,
+        calling(server.handle_request) as served,
+    ):
+        assert still_waits(served)
+        with socket.create_connection(server.server_address) as client:
             assert still_waits(served)
-            with socket.create_connection(server.server_address) as client:
-                assert still_waits(served)
-                client.sendall(b"line\n")
-                assert client.recv(5) == b"line\n"
-            served.result(GUARD)
+            client.sendall(b"line\n")
+            assert client.recv(5) == b"line\n"
+        served.result(GUARD)
 
 
 def test_socketserver_with_a_timeout_of_its_own():
@@ -292,12 +294,14 @@ def test_descriptor_in_a_child_process():
     with connected(socket) as (sock, peer):
         with pytest.raises(errors.ReadTimeoutError):
             sock.recv(1)
-        with subprocess.Popen(["cat"], stdin=sock, stdout=subprocess.PIPE) as child:
-            with calling(child.stdout.read) as future:
-                assert still_waits(future)
-                peer.send(b"for the child")
-                peer.shutdown(socket.SHUT_WR)
-                assert future.result(GUARD) == b"for the child"
+        with (
+            subprocess.Popen(["cat"], stdin=sock, stdout=subprocess.PIPE) as child,
+            calling(child.stdout.read) as future,
+        ):
+            assert still_waits(future)
+            peer.send(b"for the child")
+            peer.shutdown(socket.SHUT_WR)
+            assert future.result(GUARD) == b"for the child"
 
 
 def test_descriptor_in_a_file():
@@ -320,16 +324,6 @@ def test_recv_nonblocking():
         set_nonblocking_behind_python(sock)
         with pytest.raises(BlockingIOError):
             sock.recv(1)
-
-
-def test_makefile_after_a_timeout():
-    """A reader that has timed out goes on with what comes later, and nothing is lost."""
-    with connected(socket) as (sock, peer), sock.makefile("rb") as file:
-        peer.send(b"half a ")
-        with pytest.raises(errors.ReadTimeoutError):
-            file.readline()
-        peer.send(b"line\n")
-        assert file.readline() == b"half a line\n"
 
 
 def test_send_is_whole():
