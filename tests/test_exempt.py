@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import pickle
 import socket
 import sys
 
@@ -25,6 +27,12 @@ def open_connection(address, **options):
 
 def ask(sock):
     return sock.recv(1)
+
+def serve(address):
+    return socket.create_server(address)
+
+def limits_of(get_timeouts, sock):
+    return get_timeouts(sock)
 
 def look_up(host):
     return socket.getaddrinfo(host, 6379)
@@ -113,6 +121,9 @@ def test_exempt_module_sees_the_stdlibs_errors(library):
         with pytest.raises(socket.gaierror) as it:
             library.look_up("host.invalid")
         assert type(it.value) is socket.gaierror
+        with pytest.raises(OSError, match="while attempting to bind") as it:
+            library.serve(address)
+        assert type(it.value) is OSError
         with pytest.raises(errors.ConnectRefusedError):
             socket.create_connection(address)
 
@@ -125,6 +136,8 @@ def test_exempt_module_with_limits_of_its_own(library):
         with library.open_connection(address) as sock:
             times_out(library.ask, sock, limit=OWN, source="exempt")
             times_out(sock.recv, 1)
+            assert library.limits_of(safesocket.get_timeouts, sock).read == OWN
+            assert safesocket.get_timeouts(sock).read == LIMIT
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost", "local*", "127.0.0.1", "127.*"])
@@ -269,4 +282,5 @@ def test_exemption_compares_and_shows():
     assert one != Exemption("redis.*", port=6379)
     assert one != "redis.*"
     assert len({one, Exemption("redis.*", port=6379, limits=Timeouts(read=5))}) == 1
+    assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == one
     assert repr(Exemption("redis", host="db")) == "Exemption(module='redis', host='db')"
