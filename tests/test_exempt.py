@@ -168,6 +168,27 @@ def test_exempt_host_that_never_accepts():
                 )
 
 
+def test_exempt_host_left_alone_by_create_connection(monkeypatch):
+    """Connecting to an exempt host by its name has no limit, at none of its addresses."""
+    made = []
+
+    class Seen(socket.socket):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(socket, "socket", Seen)
+    rules = [Exemption(host="localhost")]
+    with testing.never_accepts() as (_, port), safesocket.installed(exempt=rules):
+        safesocket.configure(connect=LIMIT)
+        made.clear()
+        with calling(socket.create_connection, ("localhost", port)) as future:
+            assert still_waits(future)
+            made[-1].shutdown(socket.SHUT_RDWR)
+            assert not isinstance(future.exception(GUARD), errors.SafeSocketError)
+    monkeypatch.undo()
+
+
 def test_exempt_another_host():
     """A rule for another host is no rule for this."""
     rules = [Exemption(host="db.internal"), Exemption(host="10.*"), Exemption(host="localhos")]
