@@ -96,19 +96,26 @@ def test_exempt_module_up_the_stack(library):
 
 
 def test_exempt_module_connects(library):
-    """Connecting has no limit, either; and a caller without a name is nobody."""
-    connect = eval("lambda sock, address: call(sock.connect_ex, address)", vars(library))
-    nameless = eval("lambda *args: connect(*args)", {"__name__": None, "connect": connect})
+    """Connecting has no limit, either."""
     with (
         testing.never_accepts() as address,
         safesocket.installed(exempt=["somelib"]),
         socket.socket() as sock,
     ):
         safesocket.configure(connect=LIMIT)
-        with calling(nameless, sock, address) as future:
+        with calling(library.call, sock.connect_ex, address) as future:
             assert still_waits(future)
             sock.shutdown(socket.SHUT_RDWR)
             future.result(GUARD)
+
+
+def test_exempt_with_a_caller_that_has_no_name():
+    """Code may run in namespaces without a name, or with an odd one."""
+    with testing.never_answers() as address, safesocket.installed(exempt=["somelib"]):
+        safesocket.configure(read=LIMIT)
+        with socket.create_connection(address) as sock:
+            for namespace in ({"__name__": None}, {"__name__": 5}, {}):
+                times_out(eval("lambda sock: sock.recv(1)", namespace), sock)
 
 
 def test_exempt_module_sees_the_stdlibs_errors(library):
