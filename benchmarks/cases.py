@@ -8,6 +8,7 @@ method bound beforehand). Nothing here knows about rounds, ratios or how a numbe
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import multiprocessing
 import os
@@ -175,6 +176,24 @@ def refused(scene: Scene, look: Callable[[OSError], object]) -> Run:
     return run
 
 
+def look_up(scene: Scene) -> Run:
+    """A name in /etc/hosts: no server is asked, so what is left is the way there and back."""
+    module = importlib.import_module(scene.contender.module)
+    find = vars(module)["getaddrinfo"]  # not every module has one of its own
+
+    def run(loops: int) -> int:
+        start = now()
+        for _ in range(loops):
+            find("localhost", 80, socket.AF_INET, socket.SOCK_STREAM)
+        return now() - start
+
+    return run
+
+
+def microseconds_more(value: float, reference: float) -> float:
+    return (value - reference) / 1000
+
+
 def batches(loops: int) -> Iterator[int]:
     for done in range(0, loops, BATCH):
         yield min(BATCH, loops - done)
@@ -267,6 +286,10 @@ CASES: dict[str, Case] = {
     "connect": timing(connect_close, "connect + close"),
     "refused": timing(partial(refused, look=id), "connect, refused", twin=True),
     "refused-str": timing(partial(refused, look=str), "connect, refused, str(error)"),
+    "look-up": Case(
+        partial(timed, look_up),
+        (View("look-up of localhost"), View("the same, more", microseconds_more, "{:+.0f}", " µs")),
+    ),
     "memory": bytes_more(traced_bytes, "memory per connection, Python's"),
     "rss": bytes_more(resident_bytes, "memory per connection, resident", twin=True),
     "import": Case(

@@ -5,12 +5,13 @@
 Every name of the running stdlib ``socket`` is here, the very same object but for what is made
 safer: the class ``socket``, the functions that make sockets, and the look-ups. On top come
 :class:`Timeouts`, :func:`configure`, :class:`timeouts`, :func:`set_timeouts`,
-:func:`get_timeouts`, :data:`FOREVER`, and :mod:`safesocket.errors`. Importing this package
-changes nothing anywhere.
+:func:`get_timeouts`, :class:`deadline`, :func:`remaining`, :data:`FOREVER`, and
+:mod:`safesocket.errors`. Importing this package changes nothing anywhere.
 
 The map of the house; imports run downwards only:
 
-    __main__, _cli/   the commands: demo, errors
+    __main__, _cli/   the commands: run, demo, errors
+    _startup/         what a program goes through that ``run`` starts
     testing, _peers   real misbehaving peers (public), and what they are made of; they stand alone
     ssl               the drop-in for ssl (public)
     __init__          this façade
@@ -25,12 +26,16 @@ The map of the house; imports run downwards only:
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
     _stream           makefile
-    _connect          create_connection: one budget for all addresses
+    _connect          create_connection: one budget for the look-up and all addresses
+    _race             addresses raced against each other, RFC 8305
+    _attempts         which of many failures is told, and how
+    _budget           the time of one create_connection
     _sendfile         sendfile
     _reading _writing _connecting _operations     the operations, plain functions of a socket
     _waitall          MSG_WAITALL with a limit
     _wait             would block -> which limit -> poll: the only place that sleeps
-    _resolve          look-ups
+    _resolve          look-ups, and names in addresses, within their limit
+    _lookups          the threads that look up: the only other place that waits
     _failing          from a failure to what the program sees: the only place that raises
     _exempt           which code and which peers are exempt from the limits
     _translate        (operation, OSError, route) -> documented error: one table, pure
@@ -41,9 +46,13 @@ The map of the house; imports run downwards only:
     _wording          the one sentence of an error
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered
+    _hosts            which hosts are numbers: what needs no look-up
     _roles            how a socket came to be
+    _addresses        which addresses are tried, in which order
+    _timeouts         the limits of the process and of blocks, and who decides
+    _deadline         one budget for everything in a block
+    _limits           a limit as a value
     _system           the C methods, the clock, poll
-    _timeouts         limits as values, and who decides
     _namespace        the stdlib's functions with our names
 """
 
@@ -52,6 +61,7 @@ from __future__ import annotations
 import socket as _stdlib
 
 from . import _connect, errors
+from ._deadline import deadline, remaining
 from ._exempt import Exemption
 from ._failing import plain_call as _plain_call
 from ._failing import retell as _retell
@@ -98,12 +108,18 @@ def create_connection(
     look-up and all addresses of the host. *timeout*, if given, is the socket's timeout
     afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode.
 
+    The addresses are raced: the next one is tried after 0.25 s, or at once when one has failed,
+    while the earlier attempts go on; the first to connect wins. Where that cannot be, as with a
+    port in *source_address*, each address in turn gets a share of the time. What
+    ``configure(family=, happy_eyeballs=)`` says is respected.
+
     Raises:
         ConnectTimeoutError, ConnectRefusedError, UnreachableError, HostNotFoundError, …: as
-            :meth:`socket.connect`; ``attempts`` tells what became of each address.
+            :meth:`socket.connect`; the most telling of them is raised, and its ``attempts``
+            tell what became of each address.
         ConnectError: all of these.
         ExceptionGroup: of these errors, with *all_errors*.
-    Source: Python ``socket.create_connection``.
+    Source: Python ``socket.create_connection``; RFC 8305.
     """
     made: Any = _connect.create_connection(
         socket, getaddrinfo, address, timeout, source_address, all_errors
@@ -198,11 +214,13 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     "SocketIO",
     "Timeouts",
     "configure",
+    "deadline",
     "errors",
     "get_timeouts",
     "install",
     "installed",
     "is_installed",
+    "remaining",
     "set_timeouts",
     "timeouts",
     "uninstall",

@@ -18,8 +18,11 @@ CLOSED_EARLY = 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that *argv* names and return the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"]:  # most of these words are the program's, and none of argparse's
+        return _run(argparse.Namespace(command="run", words=words[1:]))
     parser = _parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_args(words)
     if options.version:
         print(f"safesocket {_version()}")
         return 0
@@ -36,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="command")
+    commands.add_parser("run", help="run a program, unchanged, with safesocket installed")
     demo = commands.add_parser("demo", help="see the stdlib hang where safesocket answers")
     demo.add_argument("--programs", action="store_true", help="show what the programs are")
     errors = commands.add_parser("errors", help="print the table of errors")
@@ -60,6 +64,12 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
+def _program(options: argparse.Namespace) -> int:
+    from ._cli import run
+
+    return run.main(options.words)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from ._cli import demo
 
@@ -72,7 +82,11 @@ def _errors(options: argparse.Namespace) -> int:
     return errors.main(markdown=options.markdown)
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"demo": _demo, "errors": _errors}
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _program,
+    "demo": _demo,
+    "errors": _errors,
+}
 
 
 def _version() -> str:

@@ -1,65 +1,44 @@
 """create_connection: one budget for the look-up and all addresses.
 
-The addresses are tried one after the other, each with a fair share of what is left, so that a
-dead one cannot use up the time of the living. What class of socket is made and which look-up
-is used, the caller says.
+Here the call is put together: the addresses are raced against each other, or, where the program
+connects in a way of its own, tried one after the other. What class of socket is made and which
+look-up is used, the caller says.
 """
 
 from __future__ import annotations
 
 import _socket
 import socket as stdlib
+from functools import partial
+from socket import gaierror
+from types import FunctionType
 
-from ._exempt import over
-from ._failing import throw
-from ._roles import CONNECTED
-from ._route import Route, note
-from ._system import gettimeout, now
-from ._system import settimeout as set_mode
-from ._timeouts import FOREVER, Limit, limit
-from ._translate import alike, leaf_of, tell, translate
-from .errors import Attempt, ConnectError, SafeSocketError, combined
+from . import _addresses, _connecting, _operations, _system
+from ._attempts import raise_for
+from ._budget import Budget
+from ._race import Race
+from ._route import Route, is_numeric, note
+from ._system import now
+from ._translate import add_to_hint, translate
+from .errors import Attempt, HostNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from socket import socket as Socket
-    from typing import Any, NoReturn
+    from typing import Any
 
-_SENTINEL = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
-_SHORTEST = 0.001  # seconds; a share of 0 would mean non-blocking
+    from ._timeouts import timeouts
 
-
-class Budget:
-    """The time of one call, and the mode that its socket has afterwards.
-
-    ``limit`` is None where the call may take as long as the system lets it.
-    """
-
-    def __init__(self, timeout: Any, address: Any, *, none_is_forever: bool = True) -> None:
-        self.started = now()
-        self.asked = address
-        self._none_is_forever = none_is_forever
-        self.mode: float | None = stdlib.getdefaulttimeout() if timeout is _SENTINEL else timeout
-        self.given = timeout is not _SENTINEL
-        self.limit = self._chosen()
-
-    def _chosen(self) -> Limit | None:
-        none = self.mode is None and not self._none_is_forever
-        if self.mode is not None or (self.given and not none):
-            source = "create_connection" if self.given else "settimeout"
-            return Limit(self.mode, "", source) if self.mode and self.mode != FOREVER else None
-        found = limit("connect", over(None, self.asked))
-        return None if found.seconds is None else found
-
-    def elapsed(self) -> float:
-        """Return the seconds since the start of the call."""
-        return now() - self.started
-
-    def share(self, addresses: int) -> float:
-        """Return the seconds for the next of so many *addresses*."""
-        left = (self.limit.seconds or 0) - self.elapsed() if self.limit else 0
-        return max(left / addresses, _SHORTEST)
+_WRONG_FAMILY = getattr(_socket, "EAI_ADDRFAMILY", _socket.EAI_NONAME)
+_INTERNET = (_socket.AF_INET, _socket.AF_INET6)
+#: the methods that are nobody's own: C's, and ours, of which ``install()`` makes copies
+_USUAL: tuple[Any, ...] = (_system.connect, _connecting.connect.__code__)
+_USUAL_SETTIMEOUT: tuple[Any, ...] = (
+    _system.settimeout,
+    _operations.settimeout.__code__,
+    _operations.settimeout_as_mode.__code__,
+)
 
 
 def create_connection(
@@ -72,126 +51,171 @@ def create_connection(
     *,
     none_is_forever: bool = True,
 ) -> Socket:
-    """Return a socket, made by *make*, that is connected to *address*, found by *look_up*."""
+    """Return a socket, made by *make*, that is connected to *address*, found by *look_up*.
+
+    With *none_is_forever* False a *timeout* of None leaves the socket in blocking mode, but the
+    call is under the ``connect`` limit as if no timeout were given.
+    """
     budget = Budget(timeout, address, none_is_forever=none_is_forever)
     host, port = address
+    named = not is_numeric((host, 0))
+    found = _found(look_up, host, port, budget.over_look_ups() if named else None)
+    usual = (named or len(found) > 1) and _connects_as_usual(make)
+    racing = usual and _can_race(found, budget, source_address)
     attempts: list[Attempt] = []
-    found = look_up(host, port, 0, stdlib.SOCK_STREAM)
     try:
-        for index, entry in enumerate(found):
-            sock = _attempt(make, entry, budget, source_address, len(found) - index, attempts)
-            if sock is not None:
-                return sock
-            _tell_last(attempts, budget, address)
-        raise_for(attempts, budget, address, all_errors)
+        attempt = _raced if racing else _one_by_one
+        prepare = partial(_prepared, make, budget, source_address)
+        entries = _addresses.in_order(found, racing=racing)
+        connected = attempt(prepare, entries, budget, attempts)
+        if connected is None:
+            raise_for(attempts, budget, address, all_errors)
+        if usual and host:
+            _connecting.remember(connected[0], (host, port), connected[1])
+        return connected[0]
     finally:
         attempts.clear()  # the errors' tracebacks hold this frame
 
 
-def _attempt(
-    make: Callable[..., Socket],
-    entry: Any,
-    budget: Budget,
-    source_address: Any,
-    left: int,
-    attempts: list[Attempt],
-) -> Socket | None:
-    """Return a connected socket; None, and one more of *attempts*, if there is none to be had."""
-    family, kind, proto, _, address = entry
-    started = now()
-    sock = None
+def _found(look_up: Callable[..., Any], host: Any, port: Any, block: timeouts | None) -> list[Any]:
+    """Return what *look_up* finds, within the limits of *block*, of the family that is wanted."""
+    family = _addresses.only()
     try:
-        sock = make(family, kind, proto)
-        _connect(sock, address, budget, source_address, left)
-        return sock
-    except OSError as exc:
-        attempts.append(Attempt(address, exc, now() - started))
-        if sock is not None:
-            sock.close()
-        return None
+        if block is None:
+            found = look_up(host, port, family, stdlib.SOCK_STREAM)
+        else:
+            with block:
+                found = look_up(host, port, family, stdlib.SOCK_STREAM)
+        return _wanted(found, family, (host, port)) if family else list(found)
+    except HostNotFoundError as error:
+        if family:
+            add_to_hint(
+                error, f"{_addresses.NAMES[family]} alone is asked for: see configure(family=)"
+            )
+        raise
 
 
-def _connect(sock: Socket, address: Any, budget: Budget, source_address: Any, left: int) -> None:
-    if budget.given:
-        sock.settimeout(budget.mode)
-    if source_address:
-        sock.bind(source_address)
-    if not isinstance(sock, _socket.socket):
-        sock.connect(address)
-        return
-    note(sock).asked = budget.asked  # connect asks for an exemption by it
-    if budget.limit is None:
-        sock.connect(address)
-    else:
-        mode = gettimeout(sock)
-        set_mode(sock, budget.share(left))
-        sock.connect(address)
-        set_mode(sock, mode)
-    _remember(sock, budget.asked, address)
+def _wanted(found: list[Any], family: int, asked: tuple[Any, Any]) -> list[Any]:
+    entries = _addresses.of_family(family, found)
+    if found and not entries:
+        exc = gaierror(_WRONG_FAMILY, f"no {_addresses.NAMES[family]} address among those found")
+        raise translate(exc, "getaddrinfo", Route(asked=asked))
+    return entries
 
 
-def _remember(sock: Socket, asked: Any, address: Any) -> None:
-    """Note the host that *sock* is connected to by the name that the program asked for."""
-    known = note(sock)
-    if known.role == CONNECTED and asked[0]:
-        known.asked, known.address = asked, address
+def _connects_as_usual(make: Callable[..., Socket]) -> bool:
+    """Tell whether the sockets of *make* connect as ours do, not in a way of the program's own.
+
+    A subclass that speaks with a proxy, a guard that a test has put over ``connect``, or another
+    library's class (gevent's is no subclass of C's) has to be asked to connect.
+    """
+    return (
+        isinstance(make, type)
+        and issubclass(make, _socket.socket)
+        and _code(make.connect) in _USUAL
+    )
 
 
-def raise_for(
-    attempts: list[Attempt], budget: Budget, address: tuple[Any, Any], all_errors: bool
-) -> NoReturn:
-    """Raise what came of *attempts*: the last error, or all of them."""
-    if not attempts:
-        exc = OSError("getaddrinfo returns an empty list")
-        route = Route(asked=address)
-        throw(exc, translate(exc, "connect", route, elapsed=budget.elapsed()))
-    errors = [attempt.error for attempt in attempts]
+def _code(method: Any) -> Any:
+    return method.__code__ if type(method) is FunctionType else method  # not a proxy's
+
+
+def _can_race(found: list[Any], budget: Budget, source_address: Any) -> bool:
+    """Tell whether the addresses *found* may be under way at the same time."""
+    return (
+        len(found) > 1
+        and _addresses.wishes()[1]
+        and budget.mode != 0  # there is nothing to wait for
+        and all(_is_tcp(entry) for entry in found)
+        and not _is_one_port(source_address)
+    )
+
+
+def _is_tcp(entry: Any) -> bool:
+    return entry[0] in _INTERNET and entry[1] == stdlib.SOCK_STREAM
+
+
+def _is_one_port(source_address: Any) -> bool:
+    """Tell whether only one socket at a time can be bound to *source_address*."""
+    is_any = isinstance(source_address, tuple) and source_address[1:2] == (0,)
+    return bool(source_address) and not is_any
+
+
+def _prepared(
+    make: Callable[..., Socket], budget: Budget, source_address: Any, entry: Any
+) -> Socket:
+    """Return a socket for *entry*, all but connected."""
+    family, kind, proto, _, _ = entry
+    sock = make(family, kind, proto)
     try:
-        if all_errors:
-            raise ExceptionGroup("create_connection failed", errors)
-        raise _telling(attempts, budget, address)
-    finally:
-        errors.clear()
+        if budget.given:
+            sock.settimeout(budget.mode)
+        if source_address:
+            sock.bind(source_address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
-def _tell_last(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) -> None:
-    """Tell the last of *attempts* as a failure to connect to what was asked for."""
-    last = attempts[-1]
-    if isinstance(last.error, SafeSocketError):
-        last.error = _as_connect_error(last.error)
-        _tell(last.error, address, last.address, last.elapsed, budget)
+def _raced(
+    prepare: Callable[[Any], Socket], entries: list[Any], budget: Budget, attempts: list[Attempt]
+) -> tuple[Socket, Any] | None:
+    """Return the first socket that connects, and to what; or None, and *attempts*."""
+    race = Race(prepare, entries, budget)
+    connected = race.run()
+    if connected is None:
+        attempts += race.attempts()
+    return connected
 
 
-def _telling(attempts: list[Attempt], budget: Budget, address: tuple[Any, Any]) -> OSError:
-    """Return the last error, told as the failure of the whole call."""
-    error = attempts[-1].error
-    if isinstance(error, SafeSocketError):  # not BlockingIOError
-        # Copies without tracebacks: those hold frames, and so the caller and this error.
-        tried = [Attempt(a.address, alike(a.error, type(a.error)), a.elapsed) for a in attempts]
-        _tell(error, address, attempts[-1].address, budget.elapsed(), budget, tried)
-    return error
+def _one_by_one(
+    prepare: Callable[[Any], Socket], entries: list[Any], budget: Budget, attempts: list[Attempt]
+) -> tuple[Socket, Any] | None:
+    """Return a connected socket, and to what; or None, and *attempts*.
+
+    Each address gets a fair share of the time that is left, so that a dead one cannot use up
+    that of the living.
+    """
+    for index, entry in enumerate(entries):
+        started = now()
+        try:
+            sock = prepare(entry)
+            _connect(sock, entry[4], budget, len(entries) - index)
+            return sock, entry[4]
+        except OSError as exc:
+            attempts.append(Attempt(entry[4], exc, now() - started))
+    return None
 
 
-def _as_connect_error(error: SafeSocketError) -> SafeSocketError:
-    """Return *error*, or one like it that is a ConnectError: no descriptor, no source address."""
-    kind: type[SafeSocketError] = combined(type(error), ConnectError)  # type: ignore[arg-type]
-    if kind is type(error):
-        return error
-    return alike(error, kind).with_traceback(error.__traceback__)
+def _connect(sock: Socket, address: Any, budget: Budget, left: int) -> None:
+    """Connect *sock* within its share of *budget*, *left* addresses having to share it."""
+    try:
+        if isinstance(sock, _socket.socket):
+            note(sock).asked = budget.asked  # by which connect finds an exemption
+        if budget.limit is None or not isinstance(sock, stdlib.socket):
+            sock.connect(address)
+        else:
+            _connect_within(budget.share(left), sock, address)
+    except BaseException:
+        sock.close()
+        raise
 
 
-def _tell(
-    error: SafeSocketError,
-    asked: tuple[Any, Any],
-    address: Any,
-    elapsed: float,
-    budget: Budget,
-    tried: Sequence[Attempt] = (),
-) -> None:
-    """Tell *error* as a failure to connect to what was *asked*, at *address*."""
-    if error.operation != "connect":  # it says what failed: bind to the source address, socket
-        error.attempts = tried
+def _connect_within(seconds: float, sock: Socket, address: Any) -> None:
+    """Connect *sock* in at most so many *seconds*; the mode afterwards is what it was.
+
+    PySocks and its like set the timeout that they know of while they connect, so they are told
+    of this one in their own way; C's would be overwritten.
+    """
+    if _code(type(sock).settimeout) in _USUAL_SETTIMEOUT or _connects_as_usual(type(sock)):
+        mode = _system.gettimeout(sock)
+        _system.settimeout(sock, seconds)
+        sock.connect(address)
+        _system.settimeout(sock, mode)
         return
-    family = _socket.AF_INET6 if len(address) > 2 else _socket.AF_INET
-    route = Route(family, _socket.SOCK_STREAM, asked, address, error.local, CONNECTED)
-    tell(error, leaf_of(error, "connect"), route, elapsed, budget.limit, tried)
+    mode, forever = sock.gettimeout(), note(sock).forever
+    sock.settimeout(seconds)
+    sock.connect(address)
+    sock.settimeout(mode)
+    note(sock).forever = forever  # None was not said by the program

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import _socket
 import errno
-import socket as stdlib
 import sys
 
 from . import _system
+from ._deadline import DEADLINE, cut, running
 from ._exempt import over
 from ._failing import fail
+from ._limits import Limit
+from ._resolve import resolved
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
 from ._scope import WRITE, talks_to_others
 from ._system import now
-from ._timeouts import Limit
 from ._timeouts import limit as limit_of
-from ._wait import backoff, ready_before, rest_before
+from ._wait import backoff, check_deadline, ours_to_keep, ready_before, rest_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
-_C_ONLY = (b"", b"<broadcast>")
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
-_UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
-_UNFINISHED = (*_UNDER_WAY, errno.EAGAIN)
+UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
+_UNFINISHED = (*UNDER_WAY, errno.EAGAIN)
 
 
 def connect(self: Socket, address: Any, /) -> None:
@@ -44,6 +44,7 @@ def connect(self: Socket, address: Any, /) -> None:
         UnreachableError: no route to the address.
         ConnectDeniedError: this machine forbids it.
         HostNotFoundError, ResolverError: the name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout.
         SocketPathError: an AF_UNIX path is not there.
         ConnectError: any other failure.
     Platform: on Linux a full backlog of an AF_UNIX server is tried again until the limit; the
@@ -51,40 +52,45 @@ def connect(self: Socket, address: Any, /) -> None:
     Source: connect(2), unix(7); Python ``socket.connect``; PEP 475 (EINTR is retried).
     """
     started = now()
-    limit = _limit(self, address)
+    limit = None
     found = address
     try:
-        if not is_numeric(address):
-            found = looked_up(self, address)
+        if running:
+            check_deadline(self, "connect", target=address)
+        found = resolved(self, "connect", address)
+        limit = _limit(self, address)
         if limit is None:
             _connect_as_set_up(self, found)
         else:
             _connect_within(limit, self, found)
     except OSError as exc:
         if isinstance(exc, BlockingIOError) and _is_limited(self, address):
-            _remember(self, address, address)  # under way, in non-blocking mode
+            remember(self, address, address)  # under way, in non-blocking mode
         took = now() - started
         fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
-    if limit is not None or _is_limited(self, address):
-        _remember(self, address, found)
+    if _is_limited(self, address):
+        remember(self, address, found)
 
 
 def connect_ex(self: Socket, address: Any, /) -> int:
     """Connect to *address* and return 0, or the errno of what the system refused.
 
-    A limit of safesocket's that runs out is ETIMEDOUT; the socket's own timeout is EAGAIN, as
-    in the stdlib.
+    A limit of safesocket's that runs out, or a deadline, is ETIMEDOUT; the socket's own timeout
+    is EAGAIN, as in the stdlib.
 
     Raises:
         HostNotFoundError, ResolverError: the name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout.
     Source: Python ``socket.connect_ex``.
     """
     started = now()
-    limit = _limit(self, address)
     try:
+        if running:
+            check_deadline(self, "connect_ex", target=address)
+        found = resolved(self, "connect_ex", address)
+        limit = _limit(self, address)
         if limit is None:
-            return _connect_ex_as_set_up(self, address)
-        found = address if is_numeric(address) else looked_up(self, address)
+            return _connect_ex_as_set_up(self, address, found)
         _connect_within(limit, self, found)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
@@ -92,65 +98,53 @@ def connect_ex(self: Socket, address: Any, /) -> int:
         if exc.errno is None and not isinstance(exc, TimeoutError):  # a path that is too long
             fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
         return exc.errno or errno.ETIMEDOUT
-    _remember(self, address, found)
+    if _is_limited(self, address):
+        remember(self, address, found)
     return 0
 
 
 def _limit(sock: Socket, address: Any) -> Limit | None:
     """Return the limit that we have to keep when *sock* connects to *address*, if any."""
-    kind = _system.kind(sock)
-    if kind == _socket.SOCK_DGRAM or _system.gettimeout(sock) is not None:
+    own = _system.gettimeout(sock)
+    if own == 0 or _system.kind(sock) == _socket.SOCK_DGRAM:
         return None
-    if not talks_to_others(_system.family(sock), kind, bool(address)):
-        return None
+    if own is not None:
+        limit = cut(Limit(own, "", "settimeout"))
+        return limit if limit.source == DEADLINE else None
+    limit = _limit_of_blocking(sock, address)
+    return None if limit.seconds is None else ours_to_keep(limit, sock, WRITE)
+
+
+def _limit_of_blocking(sock: Socket, address: Any) -> Limit:
     known = recall(sock)
-    if known is not None and known.forever:
-        return None
+    if not _is_limited(sock, address) or (known is not None and known.forever):
+        return cut(Limit(None, "", ""))
     asked = known and known.asked
-    limit = limit_of("connect", over(known.limits if known else None, address, asked))
-    if limit.seconds is None or _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
-        return None
-    return limit
-
-
-def looked_up(sock: Socket, address: Any) -> Any:
-    """Return *address* with its host name looked up, as C does it within connect.
-
-    So the address tried is known when it fails. What C treats in its own way, "", "<broadcast>"
-    and names that are not ASCII, and whatever it will refuse, stays as it is.
-    """
-    family = _system.family(sock)
-    if _system.gettimeout(sock) == 0:
-        return address
-    if family not in _INTERNET or not isinstance(address, tuple):
-        return address
-    host, port, *rest = address if len(address) >= 2 else (None, None)
-    name = host.encode() if isinstance(host, str) and host.isascii() else host
-    if name in _C_ONLY or not isinstance(name, bytes) or b"\0" in name or type(port) is not int:
-        return address
-    found = stdlib.getaddrinfo(name, None, family, _socket.SOCK_STREAM)
-    return (found[0][4][0], port, *rest)
+    return limit_of("connect", over(known.limits if known else None, address, asked))
 
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
-    """Connect in at most the seconds of *limit*; the mode is blocking before and after."""
+    """Connect in at most the seconds of *limit*; the mode is the same before and after."""
     end = now() + (limit.seconds or 0)
+    if limit.source == DEADLINE and not limit.seconds:
+        raise TimeoutError("timed out")
+    mode = _system.gettimeout(sock)
     _system.settimeout(sock, 0)
     try:
-        number = _begin(sock, address)
-        if number in _UNDER_WAY and ready_before(end, sock, WRITE):
-            number = _outcome(sock, address)
+        number = begin(sock, address)
+        if number in UNDER_WAY and ready_before(end, sock, WRITE):
+            number = outcome(sock, address)
         if number in _UNFINISHED:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
-        _back_to_blocking(sock)
+        _back_to(mode, sock)
     if number:
         raise _system.os_error(number)
 
 
-def _back_to_blocking(sock: Socket) -> None:
+def _back_to(mode: float | None, sock: Socket) -> None:
     try:
-        _system.settimeout(sock, None)
+        _system.settimeout(sock, mode)
     except OSError:  # closed by another thread, or by a signal's handler; the mode is set even so
         if _system.fileno(sock) >= 0:
             raise
@@ -171,7 +165,8 @@ def _connect_as_set_up(sock: Socket, address: Any) -> None:
         raise _system.os_error(number)
 
 
-def _begin(sock: Socket, address: Any) -> int:
+def begin(sock: Socket, address: Any) -> int:
+    """Begin to connect *sock*, which is in non-blocking mode; return the errno, 0 for success."""
     try:
         return _system.connect_ex(sock, address)
     except (TypeError, ValueError, OverflowError):  # the text names the function that was called
@@ -183,7 +178,7 @@ def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> in
     """Return the errno of connecting after a first step that returned *number*, 0 for success."""
     pauses = backoff()
     while True:
-        if number in _UNDER_WAY:
+        if number in UNDER_WAY:
             in_time = ready_before(end, sock, WRITE)
         elif number == errno.EAGAIN and _system.family(sock) == _UNIX:
             in_time = rest_before(end, next(pauses))  # a full backlog, which cannot be polled
@@ -191,10 +186,10 @@ def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> in
             return number
         if not in_time:
             raise TimeoutError("timed out")
-        number = _outcome(sock, address)
+        number = outcome(sock, address)
 
 
-def _outcome(sock: Socket, address: Any) -> int:
+def outcome(sock: Socket, address: Any) -> int:
     """Return what became of a connection that was under way.
 
     On Linux by asking connect() again: it tells, and leaves the socket as a blocking connect
@@ -207,10 +202,10 @@ def _outcome(sock: Socket, address: Any) -> int:
     return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 
 
-def _connect_ex_as_set_up(sock: Socket, address: Any) -> int:
-    number = _system.connect_ex(sock, address)
+def _connect_ex_as_set_up(sock: Socket, address: Any, found: Any) -> int:
+    number = _system.connect_ex(sock, found)
     if number in (0, errno.EINPROGRESS) and _is_limited(sock, address):
-        _remember(sock, address, address)
+        remember(sock, address, found)
     return number
 
 
@@ -218,7 +213,7 @@ def _is_limited(sock: Socket, address: Any) -> bool:
     return talks_to_others(_system.family(sock), _system.kind(sock), bool(address))
 
 
-def _remember(sock: Socket, address: Any, found: Any) -> None:
+def remember(sock: Socket, address: Any, found: Any) -> None:
     """Note whom *sock* talks to, asked for as *address*: after a reset nobody can ask."""
     known = note(sock)
     known.role = CONNECTED

@@ -28,12 +28,18 @@ _STDLIB = ("builtins", "socket", "ssl")
 
 
 def must_wait(
-    sock: Socket, exc: OSError, operation: str, target: Any = None, bytes_sent: int | None = None
+    sock: Socket,
+    exc: OSError,
+    operation: str,
+    target: Any = None,
+    *,
+    tried: Any = None,
+    bytes_sent: int | None = None,
 ) -> None:
     """Return if the plain stdlib would sleep now; raise what the program has to see if not."""
     try:
         if not (isinstance(exc, BlockingIOError) and _system.gettimeout(sock) is None):
-            fail(sock, exc, operation, target=target, bytes_sent=bytes_sent)
+            fail(sock, exc, operation, target=target, tried=tried, bytes_sent=bytes_sent)
     finally:
         del exc  # its traceback holds this frame
 
@@ -113,16 +119,19 @@ def plainly(
         fail(sock, exc, operation, target=target, elapsed=_system.now() - started)
 
 
-def plain_call(operation: str, asked: Any, call: Callable[..., T], *args: Any) -> T:
-    """Make a look-up of the stdlib's; translate what it raises."""
+def plain_call(
+    operation: str, asked: Any, call: Callable[..., T], *args: Any, limit: Limit | None = None
+) -> T:
+    """Make a call of the stdlib's that needs no socket; translate what it raises."""
     started = _system.now()
     try:
         return call(*args)
     except OSError as exc:
-        if _is_nobodys_business(exc) or is_left_alone(asked):
+        untold = isinstance(exc, SafeSocketError) and exc.operation is None  # of _lookups
+        if (_is_nobodys_business(exc) and not untold) or is_left_alone(asked):
             raise
         elapsed = _system.now() - started
-        throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed))
+        throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed, limit=limit))
     finally:
         del asked, args  # see getnameinfo
 

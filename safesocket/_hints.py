@@ -157,6 +157,21 @@ _BY_THE_KERNEL: dict[type[e.SafeSocketError], str] = {
     ),
 }
 
+#: Timeouts that say whose patience ended, not who was slow: earlier steps may have used it up.
+_BY_A_DEADLINE: dict[type[e.SafeSocketError], str] = dict.fromkeys(
+    (
+        e.ResolveTimeoutError,
+        e.ConnectTimeoutError,
+        e.HandshakeTimeoutError,
+        e.ReadTimeoutError,
+        e.WriteTimeoutError,
+        e.AcceptTimeoutError,
+        e.SocketTimeoutError,
+    ),
+    "the time of the whole block ran out in this operation: the other side is slow or silent, or "
+    "what came before took too long",
+)
+
 _BEFORE_CONNECTING: dict[type[e.SafeSocketError], str] = {
     e.PeerClosedError: "the socket has no peer: connect() was not called, or has failed",
 }
@@ -196,8 +211,13 @@ _LONGER = {
     "set_timeouts": "raise it with safesocket.set_timeouts(sock, {field}=seconds)",
     "settimeout": "raise it with settimeout()",
     "create_connection": "raise it with create_connection(timeout=)",
+    "deadline": "raise it with safesocket.deadline(seconds)",
 }
-_CONNECTS_LONGER = "safesocket.timeouts(connect=seconds) raises it for a block"
+#: the same for limits on what no socket was there for, or none of the program's
+_FOR_A_BLOCK = {
+    ("default", "connect"): "safesocket.timeouts(connect=seconds) raises it for a block",
+    ("default", "resolve"): "safesocket.timeouts(resolve=seconds) raises it for a block",
+}
 
 
 def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str | None:
@@ -219,13 +239,15 @@ def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError]) -> str
         return _BAD_QUESTION
     if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
         return _HINTS[e.ReverseLookupError]
-    return _LOOKUPS.get(error.code, _HINTS[leaf])
+    return _LOOKUPS.get(error.code, _HINTS[leaf]) + _how_to_wait_longer(error)
 
 
 def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.SafeSocketError], str]]:
     """Yield what is special about *error*, the most special first."""
     if error.timeout_source == "kernel":
         yield _BY_THE_KERNEL
+    if error.timeout_source == "deadline":
+        yield _BY_A_DEADLINE
     if error.operation == "bind":
         yield _FOR_A_BIND
     if route.role == FRESH and route.host is None:
@@ -245,6 +267,6 @@ def _how_to_wait_longer(error: e.SafeSocketError) -> str:
     source, field = error.timeout_source or "", error._field
     if not isinstance(error, e.SocketTimeoutError) or source not in _LONGER:
         return ""
-    how = _CONNECTS_LONGER if (source, field) == ("default", "connect") else _LONGER[source]
+    how = _FOR_A_BLOCK.get((source, field)) or _LONGER[source]
     how = how.format(field=field, variable=field.upper())
     return f"; if the limit is too short for this, {how}"

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import socket as stdlib
 import sys
-from functools import partial
-from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from ._ledger import MISSING, Ledger, function_of, holders, seen_through
-from ._replacements import WRAPPERS, methods, operations_of
+from ._replacements import WRAPPERS, is_of, is_own, methods, operations_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ class Layer:
         from . import ssl as ours
 
         # Now, as nothing can be imported while the interpreter shuts down.
-        self._give_back_modes = partial(_lending.give_back_all, ours.SSLSocket)
+        self._give_back_modes = _lending.give_all_back
         self._patch(ssl.SSLSocket, operations_of(ours.SSLSocket))
 
     def _patch(self, owner: type, methods: Iterable[tuple[str, Any]]) -> None:
@@ -81,7 +79,7 @@ class Layer:
         known = {one.name for one in self.ledger.changes if one.owner is stdlib}
         for name, around in WRAPPERS.items():
             function = unwrapped(vars(stdlib)[name])
-            if name in known and not _has_come_back(function):
+            if name in known and not is_own(function):
                 continue
             self.ledger.put(stdlib, name, self._wrapped(function, around, name), function)
         for module, name, value in list(holders(self.plain)):
@@ -123,21 +121,7 @@ def built_on() -> type[Socket]:
 
 def _is_stdlib(value: Any, owner: type) -> bool:
     """Tell whether *value* does what the stdlib's *owner* has done from the start."""
-    return _is_of(sys.modules.get(owner.__module__), function_of(value))
-
-
-def _is_of(module: ModuleType | None, function: Any) -> bool:
-    """Tell whether *function* was written in *module*; functools.wraps only says that it was."""
-    if type(function) is not FunctionType or module is None:
-        return False
-    return function.__globals__ is vars(module)
-
-
-def _has_come_back(function: Any) -> bool:
-    """Tell whether *function* is the stdlib's own: ``socket`` has been loaded again."""
-    if type(function) is BuiltinFunctionType:
-        return function.__module__ == "_socket"
-    return _is_of(stdlib, function)
+    return is_of(sys.modules.get(owner.__module__), function_of(value))
 
 
 def _inherited(owner: type, name: str) -> Any:

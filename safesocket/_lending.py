@@ -15,6 +15,7 @@ Only this is here; the operations are ``_tls``'s.
 from __future__ import annotations
 
 import _socket
+from ssl import SSLSocket
 
 from . import _system, _timeouts
 from ._failing import mode_of
@@ -24,7 +25,6 @@ from ._wait import governing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ssl import SSLSocket
     from typing import Any
 
 
@@ -52,7 +52,7 @@ def may_be_lent(sock: SSLSocket) -> bool:
         return True
     return not (
         _system.waits_by_itself(sock, _socket.SO_RCVTIMEO)
-        or _system.has_timeout(sock, _socket.SO_SNDTIMEO)
+        or _system.timeout_of(sock, _socket.SO_SNDTIMEO) is not None
     )
 
 
@@ -83,11 +83,11 @@ def give_back(sock: SSLSocket) -> None:
         _system.settimeout(sock, None)
 
 
-def give_back_all(drop_in: type) -> None:
-    """Do so for all but the sockets of the *drop_in*: those of the stdlib wait in C again."""
-    for sock in noted():
-        if not isinstance(sock, drop_in):
-            give_back(sock)
+def give_all_back() -> None:
+    """Let every socket of the stdlib's own class have the mode that the program has set."""
+    for sock, known in noted():
+        if known.lent and type(sock).read is SSLSocket.read:  # type: ignore[attr-defined]
+            give_back(sock)  # type: ignore[arg-type]
 
 
 def gettimeout(self: SSLSocket, /) -> float | None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import socket as stdlib
 
 from . import _system
-from ._failing import fail, plain_call, plainly
+from ._failing import fail, plain_call
+from ._resolve import resolved
 from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, PAIRED
 from ._route import carry_over, note, recall
+from ._scope import READ
 from ._timeouts import FOREVER
+from ._wait import plainly_in_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ _dup = stdlib.dup
 
 def accept_as(kind: type[Socket], self: Socket) -> tuple[Socket, Any]:
     """Accept a connection as a socket of *kind*."""
-    fd, address = plainly(self, "accept", _system.accept)
+    fd, address = plainly_in_time(self, "accept", READ, _system.accept)
     sock = kind(_system.family(self), _system.kind(self), self.proto, fileno=fd)
     known = note(sock)
     known.role = ACCEPTED
@@ -71,13 +74,16 @@ def bind(self: Socket, address: Any, /) -> None:
         BindDeniedError: this process may not have it.
         AddressNotAvailableError: this machine has no such address.
         SocketPathError: the directory of an AF_UNIX path is not there.
+        HostNotFoundError, ResolverError: a host name in *address* was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout (seconds).
         BindError: any other failure.
     Source: bind(2); Python ``socket.bind``.
     """
+    found = resolved(self, "bind", address)
     try:
-        _system.bind(self, address)
+        _system.bind(self, found)
     except OSError as exc:
-        fail(self, exc, "bind", target=address)
+        fail(self, exc, "bind", target=address, tried=found)
     known = note(self)
     if known.role != CONNECTED:  # a client may bind after it has connected, on AF_UNIX
         known.role = BOUND

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import textwrap
 from types import FunctionType, ModuleType
 
 TYPE_CHECKING = False
@@ -65,9 +66,10 @@ class Report:
 
 def _lines(report: Report) -> Iterator[str]:
     if report.patched:
-        yield f"safesocket is installed: {len(report.patched)} names of socket and ssl are safe"
+        yield "safesocket is installed"
     else:
         yield "safesocket is not installed"
+    yield from _by_owner(report.patched)
     parts = {
         "copies in other modules, safe as well": report.copies,
         "left as somebody else had put them": report.left,
@@ -78,6 +80,17 @@ def _lines(report: Report) -> Iterator[str]:
         if names:
             yield f"{title}:"
             yield from (f"  {name}" for name in names)
+
+
+def _by_owner(names: tuple[str, ...]) -> Iterator[str]:
+    """Yield what is safe of each class and module, wrapped."""
+    owners: dict[str, list[str]] = {}
+    for name in sorted(names):
+        owner, _, last = name.rpartition(".")
+        owners.setdefault(owner, []).append(last)
+    for owner, members in owners.items():
+        yield f"safe in {owner}:"
+        yield textwrap.fill(", ".join(members), 96, initial_indent="  ", subsequent_indent="  ")
 
 
 def report(layer: Layer | None, overlaid_before: tuple[str, ...] = ()) -> Report:

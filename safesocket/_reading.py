@@ -10,8 +10,10 @@ from __future__ import annotations
 import _socket
 
 from . import _system
+from ._deadline import attend, running
 from ._failing import must_wait, plainly
-from ._wait import wait_to_read
+from ._scope import READ
+from ._wait import in_time, outlasts, wait_to_read
 from ._waitall import read_whole
 
 TYPE_CHECKING = False
@@ -33,6 +35,7 @@ _recvmsg: Callable[..., Message[bytes]] = _system.recvmsg
 _recvmsg_into: Callable[..., Message[int]] = _system.recvmsg_into
 
 _NONE = 0  # flags, by identity: what is not plainly 0 takes the longer way; measured, 25 ns
+attend(globals())  # and everything does while a deadline runs
 _WAITALL = int(getattr(_socket, "MSG_WAITALL", 0))
 #: Flags that change what "would block" means: recv(2).
 _UNUSUAL = _WAITALL | _DONTWAIT | _socket.MSG_OOB | int(getattr(_socket, "MSG_ERRQUEUE", 0))
@@ -145,6 +148,8 @@ def recvmsg_into(
 def _with_flags(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make the read *call* of *operation*, whose flags are the last of *args*."""
     *most, flags = args
+    if running and outlasts(sock, operation, flags):
+        return in_time(sock, operation, READ, call, *args)
     if flags & _UNUSUAL == _WAITALL:
         return read_whole(sock, operation, call, *args)
     if flags & _UNUSUAL:

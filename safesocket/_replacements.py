@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import socket as stdlib
 from functools import partial
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from . import _connect, _operations, _sockets
 from ._failing import fail, plain_call, retell
+from ._resolve import bounded
 from ._system import stdlib_class
 
 TYPE_CHECKING = False
@@ -82,18 +83,61 @@ def operations_of(kind: type) -> Iterator[tuple[str, Any]]:
 # --- Around functions -------------------------------------------------------------------------
 
 
-def _about_a_host(operation: str, wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    """Make a look-up of a host, or of a host and a port."""
-    given = {**kwargs, **dict(zip(("host", "port"), args, strict=False))}
-    asked = (given.get("host"), given.get("port"))
-    return plain_call(operation, asked, partial(wrapped, **kwargs), *args)
-
-
-def _about_an_address(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+def _getaddrinfo(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     try:
-        return plain_call("getnameinfo", args[:1] and args[0], partial(wrapped, **kwargs), *args)
+        question = _in_order(*args, **kwargs)
+    except TypeError:
+        return wrapped(*args, **kwargs)  # which says what is wrong with them
+    return _looked_up("getaddrinfo", wrapped, question[:2], *question)
+
+
+def _in_order(
+    host: Any,
+    port: Any,
+    family: int = 0,
+    type: int = 0,  # noqa: A002 (the stdlib's name)
+    proto: int = 0,
+    flags: int = 0,
+) -> tuple[Any, ...]:
+    return host, port, family, type, proto, flags
+
+
+def _about_a_host(operation: str, wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    if len(args) != 1 or kwargs:
+        return wrapped(*args, **kwargs)
+    return _looked_up(operation, wrapped, (args[0], None), *args)
+
+
+def _getnameinfo(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    try:
+        if len(args) != 2 or kwargs:
+            return wrapped(*args, **kwargs)
+        return _looked_up("getnameinfo", wrapped, args[0], *args)
     finally:
         del args  # a failure's traceback keeps nothing of the caller's alive, as in C
+
+
+def _looked_up(operation: str, wrapped: Any, asked: Any, *args: Any) -> Any:
+    """Make a look-up of the stdlib's within the limit; somebody else's stays on this thread."""
+    make = bounded if is_own(wrapped) else plain_call
+    try:
+        return make(operation, asked, wrapped, *args)
+    finally:
+        del asked, args  # see _getnameinfo
+
+
+def is_own(function: Any) -> bool:
+    """Tell whether *function* is the stdlib's own, not somebody's that stands in its place."""
+    if type(function) is BuiltinFunctionType:
+        return function.__module__ == "_socket"
+    return is_of(stdlib, function)
+
+
+def is_of(module: ModuleType | None, function: Any) -> bool:
+    """Tell whether *function* was written in *module*; functools.wraps only says that it was."""
+    if type(function) is not FunctionType or module is None:
+        return False
+    return function.__globals__ is vars(module)
 
 
 def _dup(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
@@ -145,10 +189,10 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "create_connection": _create_connection,
     "create_server": _create_server,
     "dup": _dup,
-    "getaddrinfo": partial(_about_a_host, "getaddrinfo"),
+    "getaddrinfo": _getaddrinfo,
     "gethostbyaddr": partial(_about_a_host, "gethostbyaddr"),
     "gethostbyname": partial(_about_a_host, "gethostbyname"),
     "gethostbyname_ex": partial(_about_a_host, "gethostbyname_ex"),
-    "getnameinfo": _about_an_address,
+    "getnameinfo": _getnameinfo,
     "socketpair": _socketpair,
 }

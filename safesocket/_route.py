@@ -13,6 +13,7 @@ from __future__ import annotations
 import _socket
 from weakref import ref
 
+from ._hosts import is_number
 from ._roles import FRESH
 
 TYPE_CHECKING = False
@@ -76,9 +77,9 @@ def note(sock: Socket) -> Note:
     return found
 
 
-def noted() -> list[Any]:
-    """Return the sockets about which there are notes."""
-    return [sock for note in list(_notes.values()) if (sock := note()) is not None]
+def noted() -> list[tuple[Socket, Note]]:
+    """Return the sockets about which there is a note, with it."""
+    return [(sock, known) for known in list(_notes.values()) if (sock := known()) is not None]
 
 
 def carry_over(source: Socket, target: Socket) -> None:
@@ -128,9 +129,7 @@ def is_numeric(address: Any) -> bool:
     host, port = split(address)
     if port is None or isinstance(host, int):
         return host is not None  # a path; the numbers of AF_VSOCK
-    if isinstance(host, (bytes, bytearray)):
-        host = host.decode("latin-1")
-    return isinstance(host, str) and (":" in host or host.replace(".", "").isdigit())
+    return is_number(host)
 
 
 def route_of(sock: Socket, target: Any = None, tried: Any = None) -> Route:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+from functools import partial
 
 from . import _system
+from ._deadline import running, what_is_left
 from ._failing import fail
 from ._scope import WRITE
 from ._timeouts import Limit
@@ -62,8 +64,8 @@ def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None)
 
 def _limit(sock: Socket) -> Limit | None:
     own = _system.gettimeout(sock)
-    if own is None:
-        return own_limit(sock, WRITE)
+    if own is None:  # the stdlib's method waits even where O_NONBLOCK was set with fcntl
+        return own_limit(sock, WRITE) or what_is_left()
     return Limit(own, "", "settimeout") if own else None
 
 
@@ -88,6 +90,13 @@ def _part(sock: Socket, file: Any, offset: int, count: int | None) -> _Regular |
     return _Regular(sock, fd, offset, min(there - offset, most) if there else 0)
 
 
+def _sender(sock: Socket) -> Callable[..., int]:
+    """Return how to send to *sock*; with a timeout of its own C waits, perhaps past a deadline."""
+    if running and _system.gettimeout(sock) is not None:
+        return partial(_system.without_waiting, _system.send)
+    return _system.send
+
+
 class _Regular:
     """A part of a regular file."""
 
@@ -97,6 +106,7 @@ class _Regular:
         self._sock = sock
         self._fd = fd
         self._offset = offset
+        self._write = _sender(sock)
         self._zero_copy = _system.gettimeout(sock) is not None
 
     def push(self, offset: int, flags: int) -> int:
@@ -119,7 +129,7 @@ class _Regular:
                     raise
                 self._zero_copy = False  # not every file can; sendfile(2)
         block = _read_at(self._fd, length, offset)
-        return _system.send(self._sock, block, flags) if block else 0
+        return self._write(self._sock, block, flags) if block else 0
 
 
 class _Stream:
@@ -130,6 +140,7 @@ class _Stream:
         self.sent = 0
         self._sock = sock
         self._file = file
+        self._write = _sender(sock)
         self._block = memoryview(b"")
 
     def push(self, offset: int, flags: int) -> int:
@@ -138,7 +149,7 @@ class _Stream:
             self._block = memoryview(self._file.read(min(self.size - offset, _BLOCK)))
         if not self._block:
             raise EOFError
-        sent = _system.send(self._sock, self._block, flags)
+        sent = self._write(self._sock, self._block, flags)
         self._block = self._block[sent:]
         self.sent += sent
         return sent

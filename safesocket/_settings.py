@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import _socket
 
-from . import _timeouts, _translate
+from . import _addresses, _timeouts, _translate
 from ._exempt import over
 from ._route import note, recall
 from ._timeouts import Timeouts, limits_from
@@ -15,7 +15,10 @@ from ._timeouts import Timeouts, limits_from
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket
+    from types import EllipsisType
     from typing import Literal
+
+    from ._addresses import Family
 
 
 def configure(
@@ -23,9 +26,11 @@ def configure(
     /,
     *,
     message: Literal["append", "note", "off"] | None = None,
+    family: Family | EllipsisType | None = ...,
+    happy_eyeballs: bool | None = None,
     **named: float | None,
 ) -> None:
-    """Set the limits of this process, and where errors say what they know.
+    """Set the limits of this process, where errors say what they know, and how to connect.
 
     What is not named stays as it is. To be called by applications at start-up, not by libraries.
 
@@ -37,12 +42,19 @@ def configure(
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
-        TypeError: an unknown name, or a limit that is not a number.
-        ValueError: a limit is negative or not a number, or *message* is none of the three.
+        TypeError: an unknown name, a limit that is not a number, or *happy_eyeballs* is no bool.
+        ValueError: a limit is negative or not a number, *message* is none of the three, or
+            *family* none of the four.
     """
     chosen = limits_from("configure", limits, named)
+    wished, racing = _addresses.wishes()
+    if family is not ...:
+        wished = _addresses.checked_family(family)
+    if happy_eyeballs is not None:
+        racing = _addresses.checked_switch(happy_eyeballs)
     if message is not None:
         _translate.set_mode(message)
+    _addresses.wish(wished, racing)
     _timeouts.configure_limits(chosen)
 
 

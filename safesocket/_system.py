@@ -27,7 +27,10 @@ _C = _socket.socket
 
 def stdlib_class() -> Any:
     """Return the stdlib's class of sockets, also where somebody has replaced its name."""
-    return next(kind for kind in _C.__subclasses__() if kind.__module__ == "socket")
+    for kind in _C.__subclasses__():
+        if kind.__module__ == "socket":
+            return kind
+    raise ImportError("the class socket.socket of the stdlib has been replaced and thrown away")
 
 
 accept: Callable[..., tuple[int, Any]] = vars(_C)["_accept"]
@@ -59,6 +62,7 @@ shutdown: Callable[..., None] = _C.shutdown
 
 family: Callable[[Any], int] = vars(_C)["family"].__get__
 kind: Callable[[Any], int] = vars(_C)["type"].__get__
+proto: Callable[[Any], int] = vars(_C)["proto"].__get__
 
 _MOST_MILLISECONDS = 2**31 - 1  # poll(2) takes an int
 
@@ -73,6 +77,13 @@ if sys.platform != "win32" and hasattr(select, "poll"):
         poller = _poll()
         poller.register(fd, events)
         return bool(poller.poll(min(seconds * 1000, _MOST_MILLISECONDS)))
+
+    def which_ready(fds: list[int], events: int, seconds: float) -> set[int]:
+        """Return which of *fds* are ready, or in error; wait for the first as ``ready`` does."""
+        poller = _poll()
+        for fd in fds:
+            poller.register(fd, events)
+        return {fd for fd, _ in poller.poll(min(seconds * 1000, _MOST_MILLISECONDS))}
 
     _END = select.POLLHUP | getattr(select, "POLLRDHUP", 0)
 
@@ -99,10 +110,14 @@ else:  # pragma: no cover (Windows)
 
     def ready(fd: int, events: int, seconds: float) -> bool:
         """Wait until *fd* is ready, or in error, for at most *seconds*."""
-        reading = [fd] if events & READABLE else []
-        writing = [fd] if events & WRITABLE else []
+        return bool(which_ready([fd], events, seconds))
+
+    def which_ready(fds: list[int], events: int, seconds: float) -> set[int]:
+        """Return which of *fds* are ready, or in error; wait for the first as ``ready`` does."""
+        reading = fds if events & READABLE else []
+        writing = fds if events & WRITABLE else []
         # A connection that failed shows up as exceptional on Windows; MSDN, select function.
-        return any(_select(reading, writing, writing, min(seconds, 86_400.0)))
+        return set().union(*_select(reading, writing, writing, min(seconds, 86_400.0)))
 
     def has_failed(fd: int) -> bool:  # noqa: ARG001
         """Tell whether an error is pending on *fd*; select cannot."""
@@ -184,12 +199,13 @@ def os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def has_timeout(sock: Any, option: int) -> bool:
-    """Tell whether the program gave *sock* a timeout of the system's: *option* is SO_RCVTIMEO …"""
+def timeout_of(sock: Any, option: int) -> float | None:
+    """Return the timeout of the system's that the program gave *sock*: SO_RCVTIMEO …; seconds."""
     try:
-        return any(getsockopt(sock, _socket.SOL_SOCKET, option, _SIZE_OF_TIMEOUT))
-    except OSError:  # closed: the plain call says so best
-        return True
+        value = getsockopt(sock, _socket.SOL_SOCKET, option, _SIZE_OF_TIMEOUT)
+    except OSError:  # closed: the plain call says so best, and at once
+        return 0.0
+    return _seconds(value) if any(value) else None
 
 
 if sys.platform == "win32":
@@ -198,6 +214,9 @@ if sys.platform == "win32":
     def is_nonblocking(sock: Any) -> bool:  # noqa: ARG001
         """Tell whether *sock* was made non-blocking behind Python's back; Windows cannot tell."""
         return False
+
+    def _seconds(value: bytes) -> float:
+        return int.from_bytes(value, sys.byteorder) / 1e3
 
 else:
     _SIZE_OF_TIMEOUT = 16  # bytes of a struct timeval; on 32-bit systems 8, and 8 are returned
@@ -210,6 +229,13 @@ else:
         except OSError:  # closed: the plain call says so best
             return True
 
+    def _seconds(value: bytes) -> float:
+        half = len(value) // 2
+        seconds, rest = (
+            int.from_bytes(part, sys.byteorder) for part in (value[:half], value[half:])
+        )
+        return seconds + (rest & 0xFFFFFFFF) / 1e6  # macOS: 4 bytes, and 4 to fill up
+
 
 def waits_by_itself(sock: Any, option: int) -> bool:
     """Tell whether the program set up the waits of *sock* itself, behind Python's back.
@@ -217,4 +243,26 @@ def waits_by_itself(sock: Any, option: int) -> bool:
     Asked before each wait, which costs two system calls. A short wait first, and the questions
     only if nothing has come, was measured to be slower: a near timer is dearer than they are.
     """
-    return is_nonblocking(sock) or has_timeout(sock, option)
+    return is_nonblocking(sock) or timeout_of(sock, option) is not None
+
+
+_NONBLOCKING = int(getattr(_socket, "SOCK_NONBLOCK", 0))
+
+
+def without_waiting(call: Callable[..., Any], sock: Any, *args: Any) -> Any:
+    """Make *call* on *sock*, which has a timeout of its own, but not its wait.
+
+    Its descriptor is non-blocking already, only C waits on its behalf, and cannot be told not
+    to. So the call is made on another object with the same socket behind it.
+    """
+    try:
+        fd = _socket.dup(fileno(sock))
+    except OSError:  # closed, or no descriptor is free: then its own timeout has to do
+        return call(sock, *args)
+    twin = _C(family(sock), kind(sock) | _NONBLOCKING, proto(sock), fd)
+    try:
+        if not _NONBLOCKING:
+            settimeout(twin, 0)
+        return call(twin, *args)
+    finally:
+        twin.close()

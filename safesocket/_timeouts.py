@@ -1,14 +1,19 @@
 """Limits as values, and who decides: Timeouts, the process's limits, those of a block.
 
-No socket is touched here, no clock is read and nothing waits. Which limit a socket's wait is
-under, is ``_scope``'s table; who decides about that limit, first match wins, is ``limit``.
+No socket is touched here and nothing waits. Which limit a socket's wait is under, is
+``_scope``'s table; who decides about that limit, first match wins, is ``limit``, which lets none
+outlast the deadline that is in force.
 """
 
 from __future__ import annotations
 
-import math
 import os
 from contextvars import ContextVar
+
+from ._deadline import cut
+from ._limits import FOREVER as FOREVER  # noqa: PLC0414 (handed on)
+from ._limits import Limit as Limit  # noqa: PLC0414 (handed on)
+from ._limits import checked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,52 +21,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeAlias
 
-#: Wait for ever, on purpose: in Timeouts, ``settimeout``, anywhere a limit may stand.
-FOREVER = math.inf
-
 FIELDS = ("resolve", "connect", "handshake", "read", "write", "serve")
 
 
-class Limit:
-    """One limit in force: how long, for what, and who set it.
-
-    ``seconds`` is None where there is none; ``field`` is a name of Timeouts, or "" for a limit
-    on everything; ``source`` is the ``timeout_source`` of errors.
-    """
-
-    __slots__ = ("field", "seconds", "source")
-
-    def __init__(self, seconds: float | None, field: str, source: str) -> None:
-        self.seconds = seconds
-        self.field = field
-        self.source = source
-
-
 Limits: TypeAlias = "Mapping[str, Limit]"
-
-
-def checked(name: str, value: Any) -> float | None:
-    """Return the limit *value* in seconds, None for none; *name* is for the complaint."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(
-            f"{name} must be seconds (int or float), FOREVER or None, not {_shown(value)}"
-        )
-    if not value >= 0:  # negative, or not a number
-        raise ValueError(f"{name} must be 0 or more seconds, FOREVER or None, not {_shown(value)}")
-    try:
-        seconds = float(value)
-    except OverflowError:
-        return None
-    return None if seconds == FOREVER else seconds
-
-
-def _shown(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception:  # an int of more digits than sys.set_int_max_str_digits allows
-        return f"that {type(value).__name__}"
 
 
 class Timeouts:
@@ -228,6 +191,11 @@ class timeouts:  # a context manager reads as a verb
 
 
 def limit(field: str, of_socket: Limits | None = None) -> Limit:
+    """Return the limit called *field*, cut by the deadline of this context."""
+    return cut(_chosen(field, of_socket))
+
+
+def _chosen(field: str, of_socket: Limits | None) -> Limit:
     """Return the limit called *field*: the socket's own, the block's, or the process's."""
     if of_socket is not None and field in of_socket:
         return of_socket[field]
@@ -238,5 +206,5 @@ def limit(field: str, of_socket: Limits | None = None) -> Limit:
 
 
 def in_force(of_socket: Limits | None = None) -> Timeouts:
-    """Return the limits that :func:`limit` would choose now."""
-    return Timeouts(**{name: limit(name, of_socket).seconds for name in FIELDS})
+    """Return the limits in force now, as set: a deadline is no part of them."""
+    return Timeouts(**{name: _chosen(name, of_socket).seconds for name in FIELDS})

@@ -39,6 +39,8 @@ _plain_read = _Plain.read
 _plain_unwrap = _Plain.unwrap
 _plain_write = _Plain.write
 
+_SHORTEST = 0.001  # seconds; a timeout of 0 in C would mean non-blocking
+
 #: operation -> its name in what the stdlib says of a timeout
 _WORDS = {"send": "write", "unwrap": "shutdown"}
 
@@ -123,7 +125,7 @@ def _shake_hands(sock: ssl.SSLSocket) -> None:
     started = _system.now()
     try:
         if limit is not None and limit.seconds is not None and may_be_lent(sock):
-            lend(sock, limit.seconds)
+            lend(sock, max(limit.seconds, _SHORTEST))
         handshake()
     except OSError as exc:
         fail(sock, exc, "do_handshake", elapsed=_system.now() - started, limit=limit)

@@ -123,6 +123,8 @@ def leaf_of(exc: OSError, operation: str) -> type[e.SafeSocketError]:
     """Return the class that says what happened."""
     if isinstance(exc, herror):
         return e.ReverseLookupError
+    if isinstance(exc, e.ResolveTimeoutError):
+        return e.ResolveTimeoutError
     if isinstance(exc, gaierror):
         return e.HostNotFoundError if exc.errno in _NO_SUCH_NAME else e.ResolverError
     phase = PHASES.get(operation, _ANY)
@@ -151,6 +153,8 @@ def translate(
     kind: type[e.SafeSocketError] = e.combined(leaf, *umbrella, *_builtin(exc))  # type: ignore[arg-type]
     error = _like(exc, kind)
     error.operation = operation
+    if isinstance(exc, e.ResolveTimeoutError):
+        error._stuck = exc._stuck
     if bytes_sent is not None:
         error.bytes_sent = bytes_sent
     tell(error, leaf, route, elapsed, limit)
@@ -175,14 +179,20 @@ def tell(
     if route.role in (ACCEPTED, BOUND):
         facts["_role"] = route.role
     if isinstance(error, TimeoutError):
-        _name_limit(error, limit if error.errno is None else _KERNEL)
+        _name_limit(error, limit if error.errno is None or isinstance(error, gaierror) else _KERNEL)
     facts["hint"] = hint_for(error, leaf, route)
+    _add_notes(error)
+
+
+def add_to_hint(error: e.SafeSocketError, words: str) -> None:
+    """Add *words* to the hint of *error*."""
+    error.hint = f"{error.hint}; {words}" if error.hint else words
     _add_notes(error)
 
 
 def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
     if limit is not None:
-        error.timeout = limit.seconds
+        error.timeout = limit.whole
         error.timeout_source = limit.source
         error._field = limit.field
 

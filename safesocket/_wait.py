@@ -10,8 +10,10 @@ import _socket
 from time import sleep
 
 from . import _system
+from ._deadline import DEADLINE, cut, nearest, running, what_is_left
 from ._exempt import over
 from ._failing import fail, plainly
+from ._limits import Limit
 from ._roles import ACCEPTED, ADOPTED, CONNECTED, FRESH
 from ._route import recall
 from ._scope import READ, WRITE, governs
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeVar
 
     from ._route import Note
-    from ._timeouts import Limit
 
     T = TypeVar("T")
 
@@ -42,11 +43,11 @@ def governing(sock: Socket, phase: str) -> Limit | None:
     if known is None:
         field, own = _field_by_sort(sock, phase, FRESH), over(None)
     elif known.forever:
-        return None
+        field, own = None, None
     else:
         field, own = _field(sock, phase, known), over(known.limits, known.asked, known.address)
     if field is None:
-        return None
+        return what_is_left()
     limit = limit_of(field, own)
     return None if limit.seconds is None else limit
 
@@ -78,9 +79,21 @@ def _talks_to_itself(sock: Socket) -> bool:
 def own_limit(sock: Socket, phase: str) -> Limit | None:
     """Return the limit that we have to keep for *sock*; None: make the plain call."""
     found = governing(sock, phase)
-    if found is None or _system.waits_by_itself(sock, _OPTIONS[phase]):
+    return None if found is None else ours_to_keep(found, sock, phase)
+
+
+def ours_to_keep(limit: Limit, sock: Socket, phase: str) -> Limit | None:
+    """Return *limit* unless the program set up the waits of *sock*, in blocking mode, itself.
+
+    A deadline cuts even those, if it is over before they are.
+    """
+    if not _system.waits_by_itself(sock, _OPTIONS[phase]):
+        return limit
+    left = what_is_left()
+    if left is None or _system.is_nonblocking(sock):
         return None
-    return found
+    own = _system.timeout_of(sock, _OPTIONS[phase])
+    return left if own is None or own > (left.seconds or 0) else None
 
 
 def ready_before(end: float, sock: Socket, phase: str) -> bool:
@@ -95,6 +108,19 @@ def ready_before(end: float, sock: Socket, phase: str) -> bool:
         if _system.now() >= end:
             return _system.fileno(sock) < 0
     return True
+
+
+def which_ready_before(end: float, socks: list[Any], phase: str) -> list[int]:
+    """Sleep until some of *socks* are ready for *phase*, or until *end*; return their places.
+
+    For sockets that nobody else knows: one that is closed is not ready but a mistake.
+    """
+    fds = [_system.fileno(sock) for sock in socks]
+    while True:
+        remaining = end - _system.now()
+        ready = _system.which_ready(fds, _EVENTS[phase], remaining if remaining > 0 else 0)
+        if ready or _system.now() >= end:
+            return [place for place, fd in enumerate(fds) if fd in ready]
 
 
 def rest_before(end: float, seconds: float = _REST) -> bool:
@@ -126,13 +152,97 @@ def wait_to_read(sock: Socket, operation: str, call: Callable[..., T], *args: An
     fail(sock, timed_out, operation, elapsed=_system.now() - started, limit=limit)
 
 
-class Patience:
-    """The waits of one operation that makes progress, under one limit.
+def check_deadline(sock: Socket, operation: str, flags: int = 0, **known: Any) -> Limit | None:
+    """Return what the deadline of this context leaves, if *operation* can wait; raise if nothing.
 
-    The limit counts from the last progress: ``made_progress`` starts it anew.
+    What every operation does first while a deadline runs anywhere: only the clock can end one
+    for which something is always ready. *known* is more for the error.
+    """
+    left = what_is_left()
+    if left is None or flags & _system.DONTWAIT:
+        return None
+    own = _system.gettimeout(sock)
+    if own == 0:
+        return None
+    if left.seconds:
+        return left
+    if own is None and _system.is_nonblocking(sock):
+        return None
+    fail(sock, TimeoutError("timed out"), operation, elapsed=0.0, limit=left, **known)
+
+
+def outlasts(sock: Socket, operation: str, flags: int = 0, **known: Any) -> bool:
+    """Tell whether *sock* has a timeout of its own that ends after the deadline.
+
+    Then C would wait too long: make the call with :func:`in_time`. Raises if the deadline is over.
+    """
+    left = check_deadline(sock, operation, flags, **known)
+    if left is None or left.seconds is None:
+        return False
+    own = _system.gettimeout(sock)
+    return own is not None and own > left.seconds
+
+
+def in_time(
+    sock: Socket, operation: str, phase: str, call: Callable[..., T], *args: Any, **known: Any
+) -> T:
+    """Make *call* on a socket that :func:`outlasts` the deadline; wait until that at most."""
+    patience = Patience(sock, operation, phase, cut(Limit(None, "", "")), **known)
+    sent = 0 if phase == WRITE else None
+    waited = False
+    while True:
+        try:
+            return _system.without_waiting(call, sock, *args)  # type: ignore[no-any-return]
+        except BlockingIOError:
+            pass
+        except OSError as exc:
+            patience.give_up(exc, sent)
+        if waited:
+            patience.stumbled(sent)
+        patience.pause(sent)
+        waited = True
+
+
+def plainly_in_time(
+    sock: Socket, operation: str, phase: str, call: Callable[..., T], *args: Any
+) -> T:
+    """Make a call that cannot be told not to wait: by itself, or after a wait to the deadline.
+
+    If somebody else is faster after that wait, a socket in blocking mode waits for the next
+    chance, as in the stdlib: a mode is never changed here.
+    """
+    if running:
+        if outlasts(sock, operation):
+            return in_time(sock, operation, phase, call, *args)
+        _await_deadline(sock, operation, phase)
+    return plainly(sock, operation, call, *args)
+
+
+def _await_deadline(sock: Socket, operation: str, phase: str) -> None:
+    left = what_is_left()
+    if left is not None and _system.gettimeout(sock) is None:
+        limit = ours_to_keep(left, sock, phase)
+        if limit is not None:
+            Patience(sock, operation, phase, limit).pause()
+
+
+class Patience:
+    """The waits of one operation that makes progress, under one limit, and one deadline.
+
+    The limit counts from the last progress: ``made_progress`` starts it anew. The deadline stays
+    where it is, and ends the operation also when the socket is always ready.
     """
 
-    __slots__ = ("_limit", "_operation", "_phase", "_since", "_sock", "_started", "_target")
+    __slots__ = (
+        "_deadline",
+        "_limit",
+        "_operation",
+        "_phase",
+        "_since",
+        "_sock",
+        "_started",
+        "_target",
+    )
 
     def __init__(
         self,
@@ -150,18 +260,25 @@ class Patience:
         self._limit = limit
         self._target = target
         self._started = self._since = _system.now() if started is None else started
+        self._deadline = nearest() if running else None
 
     def made_progress(self) -> None:
         """Start the limit anew."""
         self._since = _system.now()
 
     def end(self) -> float:
-        """Return when the limit is over."""
-        return self._since + (self._limit.seconds or 0)
+        """Return when the limit or the deadline is over."""
+        if self._deadline is not None and self._limit.source == DEADLINE:
+            return self._deadline.end
+        end = self._since + (self._limit.seconds or 0)
+        return end if self._deadline is None else min(end, self._deadline.end)
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and _system.now() >= self._deadline.end
 
     def pause(self, bytes_sent: int | None = None) -> None:
         """Sleep until the socket is ready; raise the timeout when the limit is over."""
-        if not ready_before(self.end(), self._sock, self._phase):
+        if self._is_late() or not ready_before(self.end(), self._sock, self._phase):
             self.give_up(TimeoutError("timed out"), bytes_sent)
 
     def stumbled(self, bytes_sent: int | None = None) -> None:
@@ -182,7 +299,7 @@ class Patience:
                 self._operation,
                 target=self._target,
                 elapsed=_system.now() - self._started,
-                limit=self._limit,
+                limit=self._deadline.limit() if self._deadline and self._is_late() else self._limit,
                 bytes_sent=bytes_sent,
             )
         finally:

@@ -58,6 +58,7 @@ _SOURCES = {
     "set_timeouts": "{field} timeout {seconds:g} s of set_timeouts()",
     "settimeout": "settimeout {seconds:g} s",
     "create_connection": "create_connection timeout {seconds:g} s",
+    "deadline": "deadline {seconds:g} s",
     "kernel": "the kernel gave up",
 }
 
@@ -69,11 +70,11 @@ def sentence(error: SafeSocketError) -> str:
     named = isinstance(error, (gaierror, herror)) and error.host is not None
     if named and not words.startswith("look up"):
         words = f"look up {clean(error.host)} for {words}"
-    if error.elapsed is not None and operation not in _WAITLESS:
+    if error.elapsed is not None and (named or operation not in _WAITLESS):
         words += f" after {duration(error.elapsed)}"
     if error.timeout_source is not None:
         words += f" ({limit_in_words(error)})"
-    return words + others(error.attempts)
+    return words + stuck(error._stuck) + others(error.attempts, error._attempt)
 
 
 def _deed(operation: str, error: SafeSocketError) -> str:
@@ -104,14 +105,27 @@ def limit_in_words(error: SafeSocketError) -> str:
     return words.format(field=error._field, seconds=error.timeout or 0)
 
 
-def others(attempts: Sequence[Attempt]) -> str:
-    """Return what became of the addresses tried before the last one, at most three of them."""
-    earlier = attempts[:-1]
-    if not earlier:
+def stuck(lookups: tuple[int, float, bool] | None) -> str:
+    """Return how many look-ups are stuck, and that all threads are where one could not begin."""
+    if lookups is None:
         return ""
-    tried = [f"{place(attempt.address)}: {_cause(attempt.error)}" for attempt in earlier[:3]]
-    rest = [f"{len(earlier) - 3} more"] if len(earlier) > 3 else []
-    return f"; also tried {', '.join(tried + rest)}"
+    count, oldest, begun = lookups
+    if not begun:
+        return f"; not begun: all {count} look-ups stuck, the oldest for {duration(oldest)}"
+    if count == 1:
+        return f"; 1 look-up stuck for {duration(oldest)}"
+    return f"; {count} look-ups stuck, the oldest for {duration(oldest)}"
+
+
+def others(attempts: Sequence[Attempt], told: int) -> str:
+    """Return what became of the addresses besides the one at *told*, at most three of them."""
+    rest = list(attempts)
+    del rest[told : told + 1 or None]
+    if not rest:
+        return ""
+    tried = [f"{place(attempt.address)}: {_cause(attempt.error)}" for attempt in rest[:3]]
+    more = [f"{len(rest) - 3} more"] if len(rest) > 3 else []
+    return f"; also tried {', '.join(tried + more)}"
 
 
 def _cause(error: OSError) -> str:

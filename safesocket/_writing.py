@@ -15,10 +15,13 @@ import _socket
 from functools import partial
 
 from . import _system
+from ._deadline import attend, running
 from ._failing import fail, must_wait, plainly
+from ._hosts import is_certain
+from ._resolve import resolved
 from ._scope import WRITE
 from ._timeouts import Limit
-from ._wait import Patience, governing
+from ._wait import Patience, in_time, outlasts, own_limit, plainly_in_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ _sendmsg_afalg: Callable[..., int] = _system.sendmsg_afalg
 #: Flags with which the call is the system's alone: send(2), tcp(7).
 _UNUSUAL = _DONTWAIT | int(getattr(_socket, "MSG_FASTOPEN", 0))
 _NONE = 0  # flags, by identity, which is measured to be cheaper than the test it saves
+attend(globals())  # while a deadline runs, no flags are this
 NOTHING_YET = -1  # the first try took nothing: not even an empty message
 
 
@@ -59,8 +63,11 @@ def send(self: Socket, data: Any, flags: int = 0, /) -> int:
     Platform: without MSG_DONTWAIT (Windows) the wait comes before the call.
     Source: send(2); Python ``socket.send``; PEP 475 (EINTR is retried).
     """
-    if flags is not _NONE and flags & _UNUSUAL:
-        return plainly(self, "send", _send, data, flags)
+    if flags is not _NONE:
+        if running and outlasts(self, "send", flags, bytes_sent=0):
+            return in_time(self, "send", WRITE, _send, data, flags)
+        if flags & _UNUSUAL:
+            return plainly(self, "send", _send, data, flags)
     try:
         sent = _send(self, data, flags | _DONTWAIT)
     except OSError as exc:
@@ -81,6 +88,7 @@ def sendto(self: Socket, *args: Any) -> int:
 
     Raises:
         HostNotFoundError, ResolverError: the name was not found.
+        ResolveTimeoutError: it was not found within the ``resolve`` timeout (seconds).
         SocketPathError: an AF_UNIX path is not there.
     Source: sendto(2); Python ``socket.sendto``.
     """
@@ -90,19 +98,23 @@ def sendto(self: Socket, *args: Any) -> int:
         data, flags, address = args
     else:
         return _sendto(self, *args)  # the stdlib says what is missing
-    if flags is not _NONE and flags & _UNUSUAL:
-        return plainly(self, "sendto", _sendto, data, flags, address, target=address)
+    found = address if is_certain(address) else resolved(self, "sendto", address)
+    if flags is not _NONE:
+        if running and outlasts(self, "sendto", flags, target=address, bytes_sent=0):
+            return in_time(self, "sendto", WRITE, _sendto, data, flags, found, target=address)
+        if flags & _UNUSUAL:
+            return plainly(self, "sendto", _sendto, data, flags, found, target=address)
     try:
-        sent = _sendto(self, data, flags | _DONTWAIT, address)
+        sent = _sendto(self, data, flags | _DONTWAIT, found)
     except OSError as exc:
-        must_wait(self, exc, "sendto", address, bytes_sent=0)
+        must_wait(self, exc, "sendto", address, tried=found, bytes_sent=0)
         sent = NOTHING_YET
     if type(data) is bytes and sent == len(data):
         return sent
     with _Bytes(data) as view:
         if _is_final(self, len(view), sent):
             return sent
-        push = partial(_push_to, self, view, address)
+        push = partial(_push_to, self, view, found)
         return finish(self, "sendto", push, len(view), sent, flags, target=address)
 
 
@@ -121,17 +133,22 @@ def sendmsg(
     Source: sendmsg(2); Python ``socket.sendmsg``.
     """
     buffers, ancdata = list(buffers), list(ancdata)  # generators are empty at the second try
-    if flags is not _NONE and flags & _UNUSUAL:
-        return plainly(self, "sendmsg", _sendmsg, buffers, ancdata, flags, address, target=address)
+    found = address if is_certain(address) else resolved(self, "sendmsg", address)
+    if flags is not _NONE:
+        message = buffers, ancdata, flags, found
+        if running and outlasts(self, "sendmsg", flags, target=address, bytes_sent=0):
+            return in_time(self, "sendmsg", WRITE, _sendmsg, *message, target=address)
+        if flags & _UNUSUAL:
+            return plainly(self, "sendmsg", _sendmsg, *message, target=address)
     try:
-        sent = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, address)
+        sent = _sendmsg(self, buffers, ancdata, flags | _DONTWAIT, found)
     except OSError as exc:
-        must_wait(self, exc, "sendmsg", address, bytes_sent=0)
+        must_wait(self, exc, "sendmsg", address, tried=found, bytes_sent=0)
         sent = NOTHING_YET
     size = sum(memoryview(buffer).nbytes for buffer in buffers)
     if _is_final(self, size, sent):
         return sent
-    push = partial(_push_message, self, buffers, ancdata, address)
+    push = partial(_push_message, self, buffers, ancdata, found)
     return finish(self, "sendmsg", push, size, sent, flags, target=address)
 
 
@@ -144,9 +161,13 @@ def sendall(self: Socket, data: Any, flags: int = 0, /) -> None:
     Source: Python ``socket.sendall``.
     """
     started = _system.now()
-    if flags is not _NONE and flags & _UNUSUAL:
-        plainly(self, "sendall", _sendall, data, flags)
-        return
+    if flags is not _NONE:
+        if running and outlasts(self, "sendall", flags, bytes_sent=0):
+            _send_all_in_time(self, data, flags, started)
+            return
+        if flags & _UNUSUAL:
+            plainly(self, "sendall", _sendall, data, flags)
+            return
     try:
         sent = _send(self, data, flags | _DONTWAIT)
     except OSError as exc:
@@ -165,6 +186,14 @@ def sendall(self: Socket, data: Any, flags: int = 0, /) -> None:
             _finish_in(own, self, push, len(view), sent, flags, started)
 
 
+def _send_all_in_time(sock: Socket, data: Any, flags: int, started: float) -> None:
+    """Send all of *data* on a socket whose own timeout outlasts the deadline."""
+    with _Bytes(data) as view:
+        push = partial(_push_at_once, sock, view)
+        own = _system.gettimeout(sock) or 0
+        _finish_in(own, sock, push, len(view), NOTHING_YET, flags, started)
+
+
 def sendmsg_afalg(self: Socket, msg: Iterable[Any] = (), **options: Any) -> int:
     """Set mode, IV, AEAD data length and flags of an AF_ALG socket, and send *msg*.
 
@@ -173,8 +202,8 @@ def sendmsg_afalg(self: Socket, msg: Iterable[Any] = (), **options: Any) -> int:
     Platform: Linux.
     Source: Python ``socket.sendmsg_afalg``.
     """
-    call = partial(_sendmsg_afalg, **options)
-    return plainly(self, "sendmsg_afalg", call, msg)
+    call: Callable[..., int] = partial(_sendmsg_afalg, **options)
+    return plainly_in_time(self, "sendmsg_afalg", WRITE, call, msg)
 
 
 def _is_final(sock: Socket, size: int, sent: int) -> bool:
@@ -196,13 +225,13 @@ def finish(
     target: Any = None,
 ) -> int:
     """Send what is left of *size* bytes behind *sent*, in blocking mode; return *size*."""
-    limit = governing(sock, WRITE)
+    limit = own_limit(sock, WRITE)
+    if limit is not None:
+        patience = Patience(sock, operation, WRITE, limit, target=target)
+        return finish_patiently(patience, push, size, sent, flags)
     if _system.waits_by_itself(sock, _socket.SO_SNDTIMEO):
         return _finish_as_set_up(sock, operation, push, size, sent, flags, target)
-    if limit is None:
-        return _finish_whatever_it_takes(sock, operation, push, size, sent, flags, target)
-    patience = Patience(sock, operation, WRITE, limit, target=target)
-    return finish_patiently(patience, push, size, sent, flags)
+    return _finish_whatever_it_takes(sock, operation, push, size, sent, flags, target)
 
 
 def finish_patiently(
@@ -250,6 +279,9 @@ def _finish_as_set_up(
     try:
         sent += push(sent, flags)
         while operation == "sendall" and sent < size:
+            if running and (limit := own_limit(sock, WRITE)) is not None:
+                patience = Patience(sock, operation, WRITE, limit, started=started)
+                return finish_patiently(patience, push, size, sent, flags)
             sent += push(sent, flags)
     except BlockingIOError:
         if operation == "sendall" or not sent:
@@ -303,6 +335,12 @@ def _flat(view: memoryview) -> memoryview:
 def _push(sock: Socket, view: memoryview, offset: int, flags: int) -> int:
     with view[offset:] as rest:
         return _send(sock, rest, flags)
+
+
+def _push_at_once(sock: Socket, view: memoryview, offset: int, flags: int) -> int:
+    with view[offset:] as rest:
+        sent: int = _system.without_waiting(_send, sock, rest, flags)
+        return sent
 
 
 def _push_to(sock: Socket, view: memoryview, address: Any, offset: int, flags: int) -> int:

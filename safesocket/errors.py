@@ -117,12 +117,14 @@ class SafeSocketError(OSError):
         address: the socket address that was really tried or talked to.
         local: the socket's own address.
         elapsed: seconds from the start of the call, or of its wait, to the failure.
-        timeout: seconds of the limit that ended the call; None when no limit did.
+        timeout: seconds of the limit that ended the call, of a deadline the whole budget; None
+            when no limit did.
         timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
-            or ``"kernel"``.
+            ``"deadline"``, or ``"kernel"``.
         bytes_sent: bytes that the kernel had taken, where that is known.
-        attempts: what ``create_connection`` tried, an :class:`Attempt` for each address.
+        attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
+            order in which they were begun.
         hint: what to look at next, in a sentence; also a PEP 678 note of the traceback.
     """
 
@@ -138,6 +140,9 @@ class SafeSocketError(OSError):
     attempts: Sequence[Attempt] = ()
     hint: str | None = None
     _field: str = ""  # the name of the limit in Timeouts
+    _attempt: int = -1  # which of the attempts it tells of
+    #: of look-ups: how many are stuck, seconds of the oldest, and whether this one had begun
+    _stuck: tuple[int, float, bool] | None = None
     _role: str = ""  # how the socket came to be, where that tells who is at the other end
     _appends: bool = True  # configure(message="append") when it was raised
 
@@ -159,6 +164,8 @@ class SafeSocketError(OSError):
     @property
     def code(self) -> str:
         """Name of the cause: ``"ECONNREFUSED"``, ``"EAI_NONAME"``, ``"timeout"`` or ``"error"``."""
+        if isinstance(self, ResolveTimeoutError):
+            return "timeout"
         if self.errno is None:
             return "timeout" if isinstance(self, TimeoutError) else "error"
         if isinstance(self, TLSError):  # its errno is a number of OpenSSL's
@@ -267,7 +274,12 @@ class ResolverError(ResolveError, gaierror):
 
 
 class ResolveTimeoutError(ResolveError, SocketTimeoutError, gaierror):
-    """The name server did not answer in time."""
+    """No answer from the name service in time.
+
+    ``errno`` is EAI_AGAIN, as of the C library's own error when no name server has answered:
+    what tries again after that one tries again after this. ``strerror`` is ``"timed out"``.
+    The look-up itself goes on, on a thread of its own, until the C library gives up.
+    """
 
 
 class ReverseLookupError(ResolveError, herror):
@@ -342,7 +354,7 @@ class MessageTooLargeError(TransferError):
 
 
 class AcceptTimeoutError(SocketTimeoutError):
-    """No client came within the caller's own timeout; safesocket sets none for ``accept``."""
+    """No client came within the caller's own timeout or deadline; ``accept`` has no other limit."""
 
 
 class AddressInUseError(BindError):

@@ -183,8 +183,7 @@ FAILURES = {
     "no-such-path": (AF_UNIX, "/nonexistent/socket", errno.ENOENT),
     "no-directory": (AF_UNIX, "/dev/null/socket", errno.ENOTDIR),
     "no-socket": (AF_UNIX, "/dev/null", errno.ECONNREFUSED),
-    "unreachable": (AF_INET, ("240.0.0.1", 9), errno.ENETUNREACH),
-    "broadcast": (AF_INET, ("255.255.255.255", 9), errno.ENETUNREACH),
+    "unreachable": (AF_INET, ("127.255.255.255", 9), errno.ENETUNREACH),  # a broadcast address
 }
 
 

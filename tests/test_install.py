@@ -258,7 +258,7 @@ def test_report_in_words():
         assert {"socket.socket.recv", "socket.getaddrinfo", "ssl.SSLSocket.read"} <= {
             *report.patched
         }
-        assert str(report).startswith(f"safesocket is installed: {len(report.patched)} names")
+        assert str(report).startswith("safesocket is installed")
     assert str(installation.report()) == "safesocket is not installed"
     assert installation.report().patched == ()
 

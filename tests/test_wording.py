@@ -188,6 +188,7 @@ def test_sentence_says_what_is_known(error, sentence):
         ("set_timeouts", "connect", "connect timeout 2.5 s of set_timeouts()"),
         ("settimeout", "", "settimeout 2.5 s"),
         ("create_connection", "", "create_connection timeout 2.5 s"),
+        ("deadline", "", "deadline 2.5 s"),
         ("default", "serve", "default serve timeout 2.5 s"),
     ],
 )

@@ -16,6 +16,7 @@ are skipped in both runs prove nothing; the report counts them.
     __main__.py    the command line, the processes, the report
     _child.py      one suite in one mode; the table of modes
     _compare.py    two tables of outcomes -> a verdict: pure, tested by tests/test_conformance.py
+    suites/        the connection tests of multiprocessing, as suites
     _machine.py    what hangs on this machine with any socket module
     set_apart.py   tests that are known to differ, each with its reason
 """

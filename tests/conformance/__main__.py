@@ -49,8 +49,8 @@ SUITES = {
         *("test_xmlrpc", "test_docxmlrpc", "test_httpservers", "test_wsgiref", "test_robotparser"),
         *("test_urllib", "test_urllib2", "test_urllib2_localnet", "test_socketserver"),
         *("test_selectors", "test_select", "test_poll", "test_epoll", "test_signal"),
-        *("test_logging", "test_multiprocessing_fork", "test_multiprocessing_forkserver"),
-        "test_multiprocessing_spawn",
+        *("test_logging", "multiprocessing_fork", "multiprocessing_forkserver"),
+        "multiprocessing_spawn",
     ),
 }
 EVERY_SUITE = sorted({suite for suites in SUITES.values() for suite in suites})

@@ -104,7 +104,8 @@ def load(suite: str, resources: str) -> unittest.TestSuite:
     vars(importlib.import_module("test.support")).update(use_resources=enabled, verbose=0)
     listen()
     try:
-        module = importlib.import_module(f"test.{suite}")
+        package = "test" if suite.startswith("test_") else "tests.conformance.suites"
+        module = importlib.import_module(f"{package}.{suite}")
     except unittest.SkipTest as skip:
         return unittest.TestSuite([skipped(str(skip))])
     return unittest.TestLoader().loadTestsFromModule(module)
