@@ -17,7 +17,8 @@ The map of the house; imports run downwards only:
     __init__          this façade
     _install          install() and uninstall(): who has asked for it
     _reach            what install() has reached, and what it cannot
-    _layer            all that install() changes; the only one that imports wrapt
+    _layer            all that install() changes
+    _wrapper          around a function; the only one that imports wrapt
     _replacements     what it puts in the place of what: tables
     _ledger           what has been changed where, and how it is put back
     _tls              the TLS operations
@@ -190,7 +191,7 @@ def socketpair(
 
 _fill(globals())
 if hasattr(_stdlib, "_fallback_socketpair"):  # from Python 3.13 on, everywhere
-    _tcp_pair: Any = globals()["_fallback_socketpair"]
+    _tcp_pair: Any = _rehomed(_stdlib._fallback_socketpair, globals())
 
     def _fallback_socketpair(
         family: int = _stdlib.AF_INET,

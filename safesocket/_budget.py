@@ -27,10 +27,11 @@ class Budget:
     ``connect`` limit, the socket being in blocking mode afterwards in either case.
     """
 
-    __slots__ = ("_own", "end", "given", "limit", "mode", "started")
+    __slots__ = ("_own", "asked", "end", "given", "limit", "mode", "started")
 
     def __init__(self, timeout: Any, address: Any = None, *, none_is_forever: bool = True) -> None:
         self.started = now()
+        self.asked = address
         self.given = timeout is not _SENTINEL
         self.mode: float | None = timeout if self.given else stdlib.getdefaulttimeout()
         self._own = self._of_the_caller(none_is_forever)

@@ -191,6 +191,8 @@ def _one_by_one(
 def _connect(sock: Socket, address: Any, budget: Budget, left: int) -> None:
     """Connect *sock* within its share of *budget*, *left* addresses having to share it."""
     try:
+        if isinstance(sock, _socket.socket):
+            note(sock).asked = budget.asked  # by which connect finds an exemption
         if budget.limit is None or not isinstance(sock, stdlib.socket):
             sock.connect(address)
         else:

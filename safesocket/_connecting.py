@@ -119,7 +119,8 @@ def _limit_of_blocking(sock: Socket, address: Any) -> Limit:
     known = recall(sock)
     if not _is_limited(sock, address) or (known is not None and known.forever):
         return cut(Limit(None, "", ""))
-    return limit_of("connect", over(known.limits if known else None, address))
+    asked = known and known.asked
+    return limit_of("connect", over(known.limits if known else None, address, asked))
 
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:

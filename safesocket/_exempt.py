@@ -81,7 +81,7 @@ def _check(name: str, value: Any, kind: type) -> None:
 
 def checked(exempt: Iterable[str | Exemption]) -> tuple[Exemption, ...]:
     """Return *exempt* as exemptions: a string is a module."""
-    if isinstance(exempt, (str, Exemption)):
+    if isinstance(exempt, str) or not hasattr(exempt, "__iter__"):
         raise TypeError(f"exempt must be a list of modules or Exemptions, not {exempt!r}")
     return tuple(one if isinstance(one, Exemption) else Exemption(one) for one in exempt)
 
@@ -125,7 +125,7 @@ def _is_at(one: Exemption, address: Any) -> bool:
     host, port = address[:2] if isinstance(address, tuple) and len(address) > 1 else (address, None)
     if isinstance(host, (bytes, bytearray)):
         host = host.decode("utf-8", "replace")
-    if one.host is not None and not (isinstance(host, str) and _fits(host, one.host)):
+    if one.host is not None and not (isinstance(host, str) and _is_named(host, one.host)):
         return False
     return one.port is None or one.port == port
 
@@ -134,13 +134,19 @@ def _callers() -> Iterator[str]:
     """Yield the names of the modules up the stack."""
     frame = sys._getframe(1)
     while frame is not None:
-        yield frame.f_globals.get("__name__", "")
+        name = frame.f_globals.get("__name__")
+        if isinstance(name, str):
+            yield name
         frame = frame.f_back  # type: ignore[assignment]
 
 
 def _is_in(pattern: str, module: str) -> bool:
     base = pattern.removesuffix(".*")
     return module == base or module.startswith(f"{base}.") or _fits(module, pattern)
+
+
+def _is_named(host: str, pattern: str) -> bool:
+    return _fits(host.lower(), pattern.lower())  # RFC 4343: capitals do not count
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -139,7 +139,7 @@ def plain_call(
 def retell(exc: OSError, operation: str, asked: Any) -> NoReturn:
     """Raise what *exc*, made by the stdlib's own code of an error of ours, is to the program."""
     try:
-        if isinstance(exc, _UNTOUCHED):
+        if isinstance(exc, _UNTOUCHED) or is_left_alone(asked):
             raise exc
         throw(exc, told_by(exc.__context__, translate(exc, operation, Route(asked=asked))))
     finally:

@@ -31,6 +31,7 @@ _layer: Layer | None = None
 _installations: list[Installation] = []
 _none: NoneMeans = "limit"
 _waits_for_modules = False
+_overlaid: tuple[str, ...] = ()  #: what the last uninstall had to leave to somebody else
 
 
 class Installation:
@@ -55,15 +56,15 @@ class Installation:
         with _lock:
             if self in _installations:
                 _installations.remove(self)
-                if not _installations:
-                    _take_back()
+            if not _installations:
+                _take_back()
 
     def report(self) -> Report:
         """Return what is changed, and what could not be reached and why."""
         from . import _reach
 
         with _lock:
-            return _reach.report(_layer)
+            return _reach.report(_layer, _overlaid)
 
 
 def install(*, none: NoneMeans = "limit", exempt: Iterable[str | Exemption] = ()) -> Installation:
@@ -83,22 +84,34 @@ def install(*, none: NoneMeans = "limit", exempt: Iterable[str | Exemption] = ()
             is installed with other options; nothing has been changed.
         TypeError, ValueError: an argument is not what it may be.
     """
-    if none not in ("limit", "forever"):
-        raise ValueError(f"none must be 'limit' or 'forever', not {none!r}")
+    _checked(none)
     exemptions = _exempt.checked(exempt)
     refuse_if_replaced()
     _prepare()
+    installation = Installation()
     with _lock:
-        if _layer is None:
+        if not _installations:
             _begin(none, exemptions)
         _check_options(none, exemptions)
         _apply()
-        _installations.append(Installation())
-        return _installations[-1]
+        _installations.append(installation)
+    try:
+        _reach_ssl()
+    except BaseException:
+        installation.uninstall()
+        raise
+    return installation
+
+
+def _checked(none: NoneMeans) -> NoneMeans:
+    if none not in ("limit", "forever"):
+        raise ValueError(f"none must be 'limit' or 'forever', not {none!r}")
+    return none
 
 
 def _begin(none: NoneMeans, exemptions: tuple[Exemption, ...]) -> None:
     global _layer, _none
+    _take_back()  # what is left of a call that was interrupted
     _none = none
     let_none_mean(none)
     _exempt.put_in_force(exemptions)
@@ -126,22 +139,24 @@ def _apply() -> None:
 def _prepare() -> None:
     """Import what will be needed, and wait for modules to come, without holding the lock."""
     global _waits_for_modules
-    import wrapt
+    from . import _wrapper
 
-    if "ssl" in sys.modules:
-        from . import ssl  # noqa: F401
     if not _waits_for_modules:
         _waits_for_modules = True
-        wrapt.register_post_import_hook(_ssl_has_come, "ssl")
-        wrapt.register_post_import_hook(
-            partial(warn_of, is_installed=is_installed), "gevent.events"
-        )
+        warn = partial(warn_of, is_installed=is_installed)
+        _wrapper.register_post_import_hook(_reach_ssl, "ssl")
+        _wrapper.register_post_import_hook(warn, "gevent.events")
 
 
-def _ssl_has_come(module: ModuleType) -> None:  # noqa: ARG001
-    if _layer is None:
+def _reach_ssl(module: ModuleType | None = None) -> None:  # noqa: ARG001
+    """Change ssl if it is there.
+
+    It is imported before the lock is taken: another thread may be importing it now, and come
+    here, too, before it is through.
+    """
+    if _layer is None or "ssl" not in sys.modules:
         return
-    from . import ssl  # noqa: F401 (before the lock: whoever holds it must not wait for us)
+    from . import ssl  # noqa: F401
 
     with _lock:
         if _layer is not None:
@@ -149,11 +164,11 @@ def _ssl_has_come(module: ModuleType) -> None:  # noqa: ARG001
 
 
 def _take_back() -> None:
-    global _layer
-    layer, _layer = _layer, None
-    _exempt.put_in_force(())
-    if layer is not None:
-        layer.take_back()
+    global _layer, _overlaid
+    if _layer is not None:
+        _overlaid = _layer.take_back()
+        _layer = None
+        _exempt.put_in_force(())
 
 
 def uninstall() -> None:
@@ -169,19 +184,19 @@ def uninstall() -> None:
 
 def is_installed() -> bool:
     """Tell whether ``install()`` is in force."""
-    return _layer is not None
+    return bool(_installations)
 
 
 class installed:  # a context manager reads as a verb
     """``install()`` for one block: ``with safesocket.installed(): ...``; for all threads.
 
-    Takes the arguments of :func:`install` and raises what it raises, on entering.
+    Takes the arguments of :func:`install` and raises what it raises, InstallError on entering.
     """
 
     def __init__(
         self, *, none: NoneMeans = "limit", exempt: Iterable[str | Exemption] = ()
     ) -> None:
-        self._install = partial(install, none=none, exempt=tuple(exempt))
+        self._install = partial(install, none=_checked(none), exempt=_exempt.checked(exempt))
         self._entered: list[Installation] = []
 
     def __enter__(self) -> Installation:
@@ -197,10 +212,13 @@ class installed:  # a context manager reads as a verb
         self._entered.pop().uninstall()
 
 
-def _renew_lock() -> None:
+def _begin_anew() -> None:
+    """In a forked child: whoever held the lock, and was at work, is not here."""
     global _lock
     _lock = _thread.RLock()
+    if not _installations:
+        _take_back()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_begin_anew)

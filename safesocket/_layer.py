@@ -1,6 +1,6 @@
 """All that ``install()`` changes, as one layer: put on, added to, taken off.
 
-The only file that imports wrapt (when a layer is put on). Classes keep their identity: their
+Classes keep their identity: their
 methods are assigned. Module functions are wrapped, and so are the copies that
 ``from socket import ...`` has made. What somebody else had replaced before stays theirs.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 import _socket
 import socket as stdlib
 import sys
-from types import FunctionType
+from types import MethodDescriptorType
 
 from . import _sockets
-from ._ledger import MISSING, Ledger, function_of, holders, only_passes_on
+from ._ledger import MISSING, Ledger, function_of, holders, seen_through
 from ._lending import give_all_back
 from ._overtaken import built_on
-from ._replacements import WRAPPERS, is_own, methods, operations_of
+from ._replacements import WRAPPERS, is_of, is_own, methods, operations_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ class Layer:
         self.left.clear()
         self._patch(built_on(stdlib.socket, "socket"), methods())
         self._wrap_functions()
-        if "ssl" in sys.modules:
-            self.patch_ssl()
 
     def patch_ssl(self) -> None:
         """Change the class of TLS sockets."""
@@ -56,59 +54,63 @@ class Layer:
 
     def _patch(self, owner: type, methods: Iterable[tuple[str, Any]]) -> None:
         for name, method in methods:
-            before = vars(owner).get(name, MISSING)
+            before = seen_through(vars(owner).get(name, MISSING))
             if self.ledger.has(before):
                 continue
             if before is not MISSING and not _is_stdlib(before, owner):
                 self.left[f"{owner.__module__}.{owner.__qualname__}.{name}"] = before
                 continue
-            self.ledger.put(owner, name, self._copied(method, _below(owner, name)))
+            self.ledger.put(owner, name, self._copied(method, (owner, name), before), before)
 
-    def _copied(self, method: Any, below: Any) -> Any:
-        if isinstance(method, classmethod):
-            function: Any = method.__func__
-            return classmethod(self.ledger.copy(function, below))
+    def _copied(self, method: Any, place: tuple[type, str], before: Any) -> Any:
+        below = function_of(_inherited(*place) if before is MISSING else before)
         if isinstance(method, property):
-            return property(self.ledger.copy(method.fget, below.__get__), doc=method.__doc__)  # type: ignore[arg-type]
-        return self.ledger.copy(method, below)
+            copied = self.ledger.copy(method.fget, place, before, below.__get__)  # type: ignore[arg-type]
+            return property(copied, doc=method.__doc__)
+        copied = self.ledger.copy(function_of(method), place, before, below)
+        return classmethod(copied) if isinstance(method, classmethod) else copied
 
     def _wrap_functions(self) -> None:
-        import wrapt
+        from ._wrapper import unwrapped
 
         known = {one.name for one in self.ledger.changes if one.owner is stdlib}
-        for name, wrapper in WRAPPERS.items():
-            function = vars(stdlib)[name]
+        for name, around in WRAPPERS.items():
+            function = unwrapped(vars(stdlib)[name])
             if name in known and not is_own(function):
                 continue
-            if id(function) not in self.plain:
-                self.plain[id(function)] = function
-                self._wrappers[id(function)] = wrapt.FunctionWrapper(function, wrapper, self.is_on)
-            self.ledger.put(stdlib, name, self._wrappers[id(function)])
+            self.ledger.put(stdlib, name, self._wrapped(function, around, name), function)
         for module, name, value in list(holders(self.plain)):
-            self.ledger.put(module, name, self._wrappers[id(value)])
+            self.ledger.put(module, name, self._wrappers[id(value)], value)
 
-    def take_back(self) -> None:
-        """Undo what is still ours; let the rest pass calls on."""
+    def _wrapped(self, function: Any, around: Any, name: str) -> Any:
+        from ._wrapper import Wrapper
+
+        key = id(function)
+        if key not in self.plain:
+            self.plain[key] = function
+            self._wrappers[key] = Wrapper(function, around, self.is_on, name)
+        return self._wrappers[key]
+
+    def take_back(self) -> tuple[str, ...]:
+        """Undo what is still ours; let the rest pass calls on; return the names of the rest."""
         self._is_on = False
-        self.ledger.take_back()
-        give_all_back(but=_sockets.socket)  # TLS: nobody polls any more
+        overlaid = self.ledger.take_back()
         plain = {id(self._wrappers[key]): function for key, function in self.plain.items()}
         for module, name, value in list(holders(plain)):  # imported from us meanwhile
             vars(module)[name] = plain[id(value)]
+        self._wrappers.clear()  # they hold this layer
+        give_all_back(but=_sockets.socket)  # TLS: nobody polls any more
+        return tuple(map(str, overlaid))
 
 
 def _is_stdlib(value: Any, owner: type) -> bool:
     """Tell whether *value* does what the stdlib's *owner* has done from the start."""
     function = function_of(value)
-    if type(function) is not FunctionType:  # in C: pytest-socket puts what was inherited back
-        return getattr(function, "__objclass__", None) is _socket.socket
-    return function.__module__ == owner.__module__ or only_passes_on(function)
+    if type(function) is MethodDescriptorType:  # pytest-socket puts what was inherited back
+        return function.__objclass__ is _socket.socket
+    return is_of(sys.modules.get(owner.__module__), function)
 
 
-def _below(owner: type, name: str) -> Any:
-    """Return what *owner* calls under *name* now."""
-    for kind in owner.__mro__:
-        if name in vars(kind):
-            found = vars(kind)[name]
-            return found.__func__ if isinstance(found, classmethod) else found
-    raise AttributeError(name)
+def _inherited(owner: type, name: str) -> Any:
+    """Return what *owner* would call under *name* if it did not have the name itself."""
+    return next(vars(kind)[name] for kind in owner.__mro__[1:] if name in vars(kind))

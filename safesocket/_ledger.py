@@ -1,6 +1,6 @@
 """What has been changed where, so that it can be put back: the mechanism, without a policy.
 
-``_install`` decides what is changed; it does so here and nowhere else. Nothing is put back that
+``_layer`` decides what is changed; it does so here and nowhere else. Nothing is put back that
 somebody else has changed meanwhile: theirs stays, and what is ours below it passes every call on.
 """
 
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 MISSING: Any = object()
+_BEFORE = "before"  # of a copy: what was in its place
 
 #: their copies are theirs: what they hold is the way to the system, not a user of it
 _UNTOUCHED = ("safesocket", "_socket", "gevent", "eventlet", "wrapt")
+#: a module's dictionary, and nothing of the module's own: of some, to look at it loads them
+_dictionary: Callable[[Any], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
 
 
 class Change:
@@ -32,13 +35,21 @@ class Change:
         self.now = now
 
     def __str__(self) -> str:
-        owner = self.owner
-        place = owner.__name__ if isinstance(owner, ModuleType) else _class_name(owner)
-        return f"{place}.{self.name}"
+        return f"{self.place()}.{self.name}"
+
+    def place(self) -> str:
+        """Return the name of the class or module."""
+        if _is_class(self.owner):
+            return f"{self.owner.__module__}.{self.owner.__qualname__}"
+        return str(_namespace(self.owner).get("__name__"))
 
     def is_ours(self) -> bool:
         """Tell whether nobody has changed the name since."""
         return _namespace(self.owner).get(self.name, MISSING) is self.now
+
+    def is_there(self) -> bool:
+        """Tell whether the name is not what it was before."""
+        return _namespace(self.owner).get(self.name, MISSING) is not self.before
 
     def take_back(self) -> None:
         """Let the name be what it was before."""
@@ -52,20 +63,25 @@ class Ledger:
         self.changes: list[Change] = []
         self._copies: list[tuple[FunctionType, Callable[..., Any]]] = []
 
-    def put(self, owner: Any, name: str, value: Any) -> None:
-        """Let *owner*, a class or a module, have *value* under *name*."""
-        before = _namespace(owner).get(name, MISSING)
+    def put(self, owner: Any, name: str, value: Any, before: Any) -> None:
+        """Let *owner*, a class or a module, have *value* under *name*, instead of *before*."""
         self.changes.append(Change(owner, name, before, value))
         _assign(owner, name, value)
 
-    def copy(self, function: FunctionType, below: Callable[..., Any]) -> FunctionType:
-        """Return a copy of *function* that can be made to pass every call on to *below*."""
-        copied = FunctionType(
-            function.__code__, function.__globals__, function.__name__, function.__defaults__
-        )
+    def copy(
+        self, function: FunctionType, place: tuple[type, str], before: Any, below: Any
+    ) -> FunctionType:
+        """Return a copy of *function* for a *place*: a class and a name, where *before* has been.
+
+        It can be made to pass every call on to *below*. It has the name that belongs to the
+        place, by which a pickle finds it, and no annotations, as the stdlib's have none.
+        """
+        owner, name = place
+        copied = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
         copied.__kwdefaults__ = function.__kwdefaults__
-        copied.__doc__, copied.__qualname__ = function.__doc__, function.__qualname__
-        copied.__annotations__ = dict(function.__annotations__)
+        copied.__doc__ = function.__doc__
+        copied.__module__, copied.__qualname__ = owner.__module__, f"{owner.__qualname__}.{name}"
+        vars(copied)[_BEFORE] = before
         self._copies.append((copied, below))
         return copied
 
@@ -76,14 +92,16 @@ class Ledger:
     def take_back(self) -> list[Change]:
         """Take back what is still ours; return what is not."""
         overlaid = []
-        while self.changes:
-            change = self.changes.pop()
+        while self.changes:  # removed when it is done: whoever is interrupted can go on
+            change = self.changes[-1]
             if change.is_ours():
                 change.take_back()
-            else:
+            elif change.is_there():
                 overlaid.append(change)
+            self.changes.pop()
         while self._copies:
-            _let_pass(*self._copies.pop())
+            _let_pass(*self._copies[-1])
+            self._copies.pop()
         return overlaid
 
 
@@ -94,9 +112,10 @@ def _passing_on(self: Any, /, *args: Any, _below: Callable[..., Any], **kwargs: 
 def _let_pass(copied: FunctionType, below: Callable[..., Any]) -> None:
     """Exchange the code of *copied*: whoever still holds it calls *below*.
 
-    A test at the head of each function would do as well, and cost every call 4 %.
+    A test at the head of each function would do as well, and cost every call 4 %. In this order:
+    at each step a call from another thread finds what it needs.
     """
-    copied.__kwdefaults__ = {"_below": below}
+    copied.__kwdefaults__ = {**(copied.__kwdefaults__ or {}), "_below": below}
     copied.__code__ = _passing_on.__code__
     copied.__defaults__ = None
 
@@ -108,9 +127,18 @@ def function_of(value: Any) -> Any:
     return value.fget if type(value) is property else value
 
 
-def only_passes_on(function: FunctionType) -> bool:
-    """Tell whether *function* is a copy that has been taken back."""
-    return function.__code__ is _passing_on.__code__
+def seen_through(value: Any) -> Any:
+    """Return *value*, an entry of a class; where it is a copy that passes on, what it replaced.
+
+    Somebody else may put such a copy back; without this, chains of them would grow.
+    """
+    while _only_passes_on(function := function_of(value)):
+        value = vars(function)[_BEFORE]
+    return value
+
+
+def _only_passes_on(function: Any) -> bool:
+    return type(function) is FunctionType and function.__code__ is _passing_on.__code__
 
 
 def holders(of: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
@@ -120,7 +148,8 @@ def holders(of: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
     ones stay asleep.
     """
     wanted = of.keys()
-    for name, module in list(sys.modules.items()):
+    modules = {id(module): (name, module) for name, module in list(sys.modules.items())}
+    for name, module in modules.values():
         if not issubclass(type(module), ModuleType) or name.partition(".")[0] in _UNTOUCHED:
             continue
         namespace = _namespace(module)
@@ -129,24 +158,18 @@ def holders(of: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
         yield from ((module, k, v) for k, v in list(namespace.items()) if id(v) in of)
 
 
+def _is_class(owner: Any) -> bool:
+    return issubclass(type(owner), type)  # isinstance asks the object, and so may load it
+
+
 def _namespace(owner: Any) -> Any:
-    if isinstance(owner, type):
-        return vars(owner)
-    return object.__getattribute__(owner, "__dict__")
+    return vars(owner) if _is_class(owner) else _dictionary(owner)
 
 
 def _assign(owner: Any, name: str, value: Any) -> None:
-    if not isinstance(owner, type):
-        namespace = _namespace(owner)
-        if value is MISSING:
-            namespace.pop(name, None)
-        else:
-            namespace[name] = value
+    if not _is_class(owner):
+        _namespace(owner)[name] = value
     elif value is MISSING:
         delattr(owner, name)
     else:
         setattr(owner, name, value)
-
-
-def _class_name(owner: type) -> str:
-    return f"{owner.__module__}.{owner.__qualname__}"

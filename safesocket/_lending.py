@@ -138,7 +138,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_a_child)
 
 
-def gettimeout(self: SSLSocket) -> float | None:
+def gettimeout(self: SSLSocket, /) -> float | None:
     """Return the timeout that the program has set, in seconds; None in blocking mode.
 
     Source: Python ``socket.gettimeout``.
@@ -146,7 +146,7 @@ def gettimeout(self: SSLSocket) -> float | None:
     return mode_of(self)
 
 
-def getblocking(self: SSLSocket) -> bool:
+def getblocking(self: SSLSocket, /) -> bool:
     """Tell whether the socket is in blocking mode, or has a timeout.
 
     Source: Python ``socket.getblocking``.

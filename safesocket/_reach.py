@@ -41,7 +41,8 @@ class Report:
         patched: the names of socket and ssl that are changed.
         copies: names in other modules, by ``from socket import ...``, that are changed.
         left: names that somebody else had replaced before; theirs stays.
-        overlaid: names of ours that somebody else has replaced since.
+        overlaid: names of ours that somebody else has replaced since; after ``uninstall`` theirs
+            stays, and what they may hold of ours only passes calls on.
         unreached: where a call goes past safesocket, and why.
     """
 
@@ -62,13 +63,14 @@ class Report:
         self.unreached = unreached
 
     def __str__(self) -> str:
-        if not self.patched:
-            return "safesocket is not installed"
         return "\n".join(_lines(self))
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield "safesocket is installed"
+    if report.patched:
+        yield "safesocket is installed"
+    else:
+        yield "safesocket is not installed"
     yield from _by_owner(report.patched)
     parts = {
         "copies in other modules, safe as well": report.copies,
@@ -95,17 +97,17 @@ def _by_owner(names: tuple[str, ...]) -> Iterator[str]:
         yield textwrap.fill(", ".join(members), 96, initial_indent="  ", subsequent_indent="  ")
 
 
-def report(layer: Layer | None) -> Report:
-    """Return what *layer* has changed, as it is now."""
+def report(layer: Layer | None, overlaid_before: tuple[str, ...] = ()) -> Report:
+    """Return what *layer* has changed, as it is now; without one, what could not be put back."""
     if layer is None:
-        return Report()
+        return Report(overlaid=overlaid_before)
     named = {True: [], False: []}  # type: dict[bool, list[str]]
     overlaid = []
     for change in layer.ledger.changes:
         if change.is_ours():
-            own = isinstance(change.owner, type) or change.owner.__name__ == "socket"
+            own = isinstance(change.owner, type) or change.place() == "socket"
             named[own].append(str(change))
-        else:
+        elif change.is_there():
             overlaid.append(str(change))
     left = tuple(f"{name}: {words_for(value)}" for name, value in layer.left.items())
     unreached = (*_modules_in_c(), *sorted(set(_bound_early(layer))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket as stdlib
 from functools import partial
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from . import _connect, _operations, _sockets
 from ._failing import fail, plain_call, retell
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _SENTINEL: Any = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 _plain_init: Callable[..., None] = vars(stdlib_class())["__init__"]
-_plain_create_connection = stdlib.create_connection
 
 #: what ``timeout=None`` means: "limit" or "forever"
 _none_means = "limit"
@@ -89,7 +88,7 @@ def _getaddrinfo(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
         question = _in_order(*args, **kwargs)
     except TypeError:
         return wrapped(*args, **kwargs)  # which says what is wrong with them
-    return _looked_up(wrapped, question[:2], *question)
+    return _looked_up("getaddrinfo", wrapped, question[:2], *question)
 
 
 def _in_order(
@@ -103,34 +102,42 @@ def _in_order(
     return host, port, family, type, proto, flags
 
 
-def _about_a_host(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+def _about_a_host(operation: str, wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     if len(args) != 1 or kwargs:
         return wrapped(*args, **kwargs)
-    return _looked_up(wrapped, (args[0], None), *args)
+    return _looked_up(operation, wrapped, (args[0], None), *args)
 
 
 def _getnameinfo(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     try:
         if len(args) != 2 or kwargs:
             return wrapped(*args, **kwargs)
-        return _looked_up(wrapped, args[0], *args)
+        return _looked_up("getnameinfo", wrapped, args[0], *args)
     finally:
         del args  # a failure's traceback keeps nothing of the caller's alive, as in C
 
 
-def _looked_up(wrapped: Any, asked: Any, *args: Any) -> Any:
+def _looked_up(operation: str, wrapped: Any, asked: Any, *args: Any) -> Any:
     """Make a look-up of the stdlib's within the limit; somebody else's stays on this thread."""
     make = bounded if is_own(wrapped) else plain_call
     try:
-        return make(wrapped.__name__, asked, wrapped, *args)
+        return make(operation, asked, wrapped, *args)
     finally:
         del asked, args  # see _getnameinfo
 
 
 def is_own(function: Any) -> bool:
     """Tell whether *function* is the stdlib's own, not somebody's that stands in its place."""
-    kinds = (FunctionType, BuiltinFunctionType)
-    return type(function) in kinds and function.__module__ in ("socket", "_socket")
+    if type(function) is BuiltinFunctionType:
+        return function.__module__ == "_socket"
+    return is_of(stdlib, function)
+
+
+def is_of(module: ModuleType | None, function: Any) -> bool:
+    """Tell whether *function* was written in *module*; functools.wraps only says that it was."""
+    if type(function) is not FunctionType or module is None:
+        return False
+    return function.__globals__ is vars(module)
 
 
 def _dup(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
@@ -154,8 +161,8 @@ def _socketpair(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _create_connection(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    if wrapped is not _plain_create_connection:  # somebody else's: its sockets are safe anyway
-        return wrapped(*args, **kwargs)
+    if getattr(wrapped, "__globals__", None) is not vars(stdlib):
+        return wrapped(*args, **kwargs)  # somebody else's: its sockets are safe anyway
     return create_connection(*args, **kwargs)
 
 
@@ -171,7 +178,7 @@ def create_connection(
         stdlib.socket,
         stdlib.getaddrinfo,
         address,
-        timeout,
+        _SENTINEL if timeout is stdlib._GLOBAL_DEFAULT_TIMEOUT else timeout,  # type: ignore[attr-defined]
         source_address,
         all_errors,
         none_is_forever=_none_means == "forever",
@@ -183,9 +190,9 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "create_server": _create_server,
     "dup": _dup,
     "getaddrinfo": _getaddrinfo,
-    "gethostbyaddr": _about_a_host,
-    "gethostbyname": _about_a_host,
-    "gethostbyname_ex": _about_a_host,
+    "gethostbyaddr": partial(_about_a_host, "gethostbyaddr"),
+    "gethostbyname": partial(_about_a_host, "gethostbyname"),
+    "gethostbyname_ex": partial(_about_a_host, "gethostbyname_ex"),
     "getnameinfo": _getnameinfo,
     "socketpair": _socketpair,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import _socket
 
 from . import _addresses, _timeouts, _translate
+from ._exempt import over
 from ._route import note, recall
 from ._timeouts import Timeouts, limits_from
 
@@ -86,15 +87,19 @@ def set_timeouts(sock: Socket, limits: Timeouts | None = None, /, **named: float
 def get_timeouts(sock: Socket | None = None) -> Timeouts:
     """Return the limits in force here, or for *sock*: none after ``sock.settimeout(None)``.
 
+    Those of an exemption (``install(exempt=...)``) for the calling code, too.
+
     Raises:
         TypeError: *sock* is not a socket.
     """
     if sock is None:
-        return _timeouts.in_force()
+        return _timeouts.in_force(over(None))
     known = recall(_checked(sock))
     if known is not None and known.forever:
         return Timeouts(**dict.fromkeys(_timeouts.FIELDS))
-    return _timeouts.in_force(known.limits if known else None)
+    if known is None:
+        return _timeouts.in_force(over(None))
+    return _timeouts.in_force(over(known.limits, known.asked, known.address))
 
 
 def _checked(sock: Socket) -> Socket:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 import pytest
 
+import safesocket
 from safesocket import _addresses, _timeouts, _translate
 
 
@@ -21,3 +23,19 @@ def settings_of_the_process():
     _translate._mode = mode
     _addresses.wish(*wishes)
     socket.setdefaulttimeout(default)
+
+
+@pytest.fixture
+def as_before():
+    """After the test every name that install() may change is the object that it was before."""
+    owners = (socket, socket.socket, ssl, ssl.SSLSocket, ssl.SSLContext)
+    names = [dict(vars(owner)) for owner in owners]
+    yield
+    was_installed = safesocket.is_installed()
+    while safesocket.is_installed():  # or every test after this one would fail, too
+        safesocket.uninstall()
+    assert not was_installed
+    for owner, before in zip(owners, names, strict=True):
+        now = vars(owner)
+        assert now.keys() == before.keys()
+        assert [name for name in before if now[name] is not before[name]] == []

@@ -126,7 +126,7 @@ def test_peers_stand_alone():
 def test_third_parties(name):
     """The package needs nothing but the stdlib; only the installer may import wrapt."""
     tops = {one.partition(".")[0] for one in imports(name)}
-    allowed = {"wrapt"} if name in ("_install", "_layer") else set()
+    allowed = {"wrapt"} if name == "_wrapper" else set()
     assert tops - sys.stdlib_module_names - {"safesocket"} <= allowed
 
 

@@ -135,9 +135,11 @@ def test_loop_of_a_server(form):
         lib.socket.create_server(("127.0.0.1", 0)) as plain,
         server_context(lib.ssl).wrap_socket(plain, server_side=True) as listener,
         lib.socket.create_connection(listener.getsockname()),
+        within(BUDGET),
+        pytest.raises(errors.HandshakeTimeoutError) as it,
+        deadline(BUDGET),
     ):
-        with within(BUDGET), pytest.raises(errors.HandshakeTimeoutError) as it, deadline(BUDGET):
-            listener.accept()
+        listener.accept()
     assert cut_by_the_deadline(it.value)
 
 
@@ -148,7 +150,7 @@ def test_connect_and_handshake_share_it():
         with deadline(BUDGET), safesocket.create_connection(address) as sock:
             ssl.create_default_context().wrap_socket(sock, server_hostname=NAME)
 
-    with testing.never_answers() as address:
-        with within(BUDGET), pytest.raises(errors.HandshakeTimeoutError) as it:
-            connect(address)
+    silent, ends = testing.never_answers(), pytest.raises(errors.HandshakeTimeoutError)
+    with silent as address, within(BUDGET), ends as it:
+        connect(address)
     assert cut_by_the_deadline(it.value)

@@ -1247,6 +1247,8 @@ def set_timeouts(
 def get_timeouts(sock: _stdlib.socket | None = None) -> Timeouts:
     """Return the limits in force here, or for *sock*: none after ``sock.settimeout(None)``.
 
+    Those of an exemption (``install(exempt=...)``) for the calling code, too.
+
     Raises:
         TypeError: *sock* is not a socket.
     """
@@ -1367,7 +1369,8 @@ class Report:
         patched: the names of socket and ssl that are changed.
         copies: names in other modules, by ``from socket import ...``, that are changed.
         left: names that somebody else had replaced before; theirs stays.
-        overlaid: names of ours that somebody else has replaced since.
+        overlaid: names of ours that somebody else has replaced since; after ``uninstall`` theirs
+            stays, and what they may hold of ours only passes calls on.
         unreached: where a call goes past safesocket, and why.
     """
 
@@ -1433,7 +1436,7 @@ def uninstall() -> None:
 class installed:
     """``install()`` for one block: ``with safesocket.installed(): ...``; for all threads.
 
-    Takes the arguments of :func:`install` and raises what it raises, on entering.
+    Takes the arguments of :func:`install` and raises what it raises, InstallError on entering.
     """
     def __init__(
         self,

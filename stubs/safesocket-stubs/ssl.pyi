@@ -148,9 +148,8 @@ class SSLSocket(_stdlib.SSLSocket, _safe_socket):
         """Not for TLS: raise ValueError once it is on."""
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
-        """Send *data*; return the number of bytes taken, which over TLS may be fewer.
+        """Send *data*; limits, errors and the result are those of :func:`write`.
 
-        Limits and errors are those of :func:`write`.
         Source: Python ``SSLSocket.send``.
         """
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:

@@ -65,7 +65,7 @@ def install() -> Iterator[str]:
     socket = importlib.import_module("socket")
     safesocket.install()  # for good: the tests are run when this is left
     yield f"the stdlib's socket with install() of {safesocket.__file__}"
-    module = socket.socket.recv.__module__
+    module = socket.socket.recv.__globals__["__name__"]
     require(module.startswith("safesocket."), f"socket.socket.recv is {module}'s")
     require_default_timeouts(safesocket)
 
