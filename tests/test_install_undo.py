@@ -17,7 +17,7 @@ import pytest
 import wrapt
 
 import safesocket
-from safesocket import _layer, _ledger, _lending, errors, testing
+from safesocket import _ledger, _lending, errors, testing
 from tests.helpers import (
     GUARD,
     LIMIT,
@@ -384,7 +384,7 @@ def test_uninstall_gives_tls_sockets_their_mode_back():
         safesocket.installed(),
         context.wrap_socket(sock, **options) as tls,
     ):
-        _lending.settle(tls)
+        _lending.poll(tls)
         assert mode_of(tls) == (True, None)
         safesocket.uninstall()
         assert mode_of(tls) == (False, None)
@@ -465,6 +465,6 @@ def test_install_refused_changes_nothing(monkeypatch):
         """As gevent's, which is not built on the stdlib's."""
 
     monkeypatch.setattr(socket, "socket", Green)
-    with pytest.raises(_layer.InstallError, match=r"Green.*nothing has been changed"):
+    with pytest.raises(safesocket.InstallError, match=r"Green.*nothing has been changed"):
         safesocket.install()
     monkeypatch.undo()
