@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
 
@@ -9,6 +10,12 @@ import pytest
 
 import safesocket
 from safesocket import _addresses, _timeouts, _translate
+
+
+def pytest_configure():
+    """Let Ctrl-C reach the processes of tests: a shell's background jobs are told to ignore it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -526,6 +526,8 @@ def test_race_stopped_by_a_signal(kind):
 @needs_alarm
 def test_race_stopped_anywhere(soon):
     """Nor is anything left of races that are stopped at any moment of theirs."""
+    if sys.gettrace() is not None:
+        pytest.skip("the signal may stop the tracer, too, with its lock held")
 
     def stop(*_):
         raise KeyboardInterrupt
