@@ -85,5 +85,3 @@ del _name, _property
 
 
 _fill(globals(), _stdlib)
-
-__all__ = [name for name in vars(_stdlib) if not name.startswith("_")]

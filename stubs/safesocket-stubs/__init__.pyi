@@ -1190,7 +1190,7 @@ def configure(
     *,
     message: Literal["append", "note", "off"] | None = None,
     family: Literal["prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6"] | None = ...,
-    happy_eyeballs: bool = ...,
+    happy_eyeballs: bool | None = None,
     resolve: float | None = ...,
     connect: float | None = ...,
     handshake: float | None = ...,
