@@ -41,7 +41,11 @@ def is_number(host: Any) -> bool:
     """
     if isinstance(host, (bytes, bytearray)):
         host = host.decode("latin-1")
-    if not isinstance(host, str) or not _parses(host):
+    if not isinstance(host, str):
+        return False
+    if host in _numbers:
+        return True
+    if not _parses(host):
         return False
     if len(_numbers) >= _MOST_NUMBERS:
         _numbers.clear()

