@@ -5,8 +5,10 @@
 Every name of the running stdlib ``socket`` is here, the very same object but for what is made
 safer: the class ``socket``, the functions that make sockets, and the look-ups. On top come
 :class:`Timeouts`, :func:`configure`, :class:`timeouts`, :func:`set_timeouts`,
-:func:`get_timeouts`, :class:`deadline`, :func:`remaining`, :data:`FOREVER`, and
-:mod:`safesocket.errors`. Importing this package changes nothing anywhere.
+:func:`get_timeouts`, :class:`deadline`, :func:`remaining`, :data:`FOREVER`,
+:mod:`safesocket.errors`, and for old code :func:`install`, :func:`uninstall`,
+:class:`installed`, :func:`is_installed` and :class:`Exemption`. Importing this package changes
+nothing anywhere.
 
 The map of the house; imports run downwards only:
 

@@ -11,7 +11,7 @@ import _socket
 
 from . import _tlshints
 from . import errors as e
-from ._roles import FRESH
+from ._roles import ACCEPTED, FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
 _HINTS: dict[type[e.SafeSocketError], str] = {
-    e.HostNotFoundError: "check the spelling of the host name: no address is known for it",
+    e.HostNotFoundError: (
+        "no address is known for this host name: check its spelling, and for an internal name "
+        "which name servers this machine asks (VPN, resolv.conf)"
+    ),
     e.ResolverError: (
         "the name service could not answer, which says nothing about the name: check the "
         "network and the name servers of this machine, then try again"
     ),
     e.ResolveTimeoutError: (
-        "the name service did not answer: check the network and the name servers of this machine"
+        "the name service did not answer in time: check the network and the name servers of "
+        "this machine"
     ),
     e.ReverseLookupError: (
         "no host name is registered for this address; most programs can do without"
@@ -53,8 +57,8 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
         "there is no such path: check it, and that the server which creates the socket file runs"
     ),
     e.HandshakeTimeoutError: (
-        "the other side accepted the connection and did not finish the TLS handshake: does it"
-        " speak TLS on this port?"
+        "the connection is there, and the other side did not finish the TLS handshake: it does "
+        "not speak TLS on this port, or is stuck or overloaded"
     ),
     e.ReadTimeoutError: ("nothing came from the other side: it is silent, stuck or gone"),
     e.WriteTimeoutError: (
@@ -87,8 +91,9 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
         " sendmsg takes"
     ),
     e.AddressInUseError: (
-        "another socket holds this local address, perhaps of another process or of a "
-        "connection that has just ended; SO_REUSEADDR helps with the latter"
+        "another socket holds this local address: of a second instance of this program, of "
+        "another process (ss -ltunp or lsof -i tell), or of a connection that has just ended; "
+        "SO_REUSEADDR helps with the latter"
     ),
     e.BindDeniedError: (
         "this process may not take that address: ports below 1024 need a privilege, a path "
@@ -168,8 +173,8 @@ _BY_A_DEADLINE: dict[type[e.SafeSocketError], str] = dict.fromkeys(
         e.AcceptTimeoutError,
         e.SocketTimeoutError,
     ),
-    "the time of the whole block ran out in this operation: the other side is slow or silent, or "
-    "what came before took too long",
+    "the deadline of the whole block passed: the other side is slow or silent, or what came before "
+    "took too long",
 )
 
 _BEFORE_CONNECTING: dict[type[e.SafeSocketError], str] = {
@@ -178,6 +183,45 @@ _BEFORE_CONNECTING: dict[type[e.SafeSocketError], str] = {
 
 _FOR_A_BIND: dict[type[e.SafeSocketError], str] = {
     e.SocketPathError: "there is no such directory for the socket file",
+    e.AddressNotAvailableError: (
+        "this machine has no such local address: check it, and that its interface is up; the "
+        'host "" stands for all addresses'
+    ),
+}
+
+_IN_A_HANDSHAKE: dict[type[e.SafeSocketError], str] = {
+    e.PeerResetError: (
+        "the other side cut the connection in the TLS handshake: it does not speak TLS on this "
+        "port, refuses this side or the host name asked for, crashed, or something between "
+        "rejected it"
+    ),
+}
+
+_AT_THE_GOODBYE: dict[type[e.SafeSocketError], str] = {
+    e.ReadTimeoutError: (
+        "the other side did not answer the goodbye of TLS (close_notify), as many programs never "
+        "do: to end the connection, close() is enough"
+    ),
+}
+
+_BY_OPERATION = {
+    "bind": _FOR_A_BIND,
+    "do_handshake": _IN_A_HANDSHAKE,
+    "unwrap": _AT_THE_GOODBYE,
+}
+
+_OF_A_CLIENT: dict[type[e.SafeSocketError], str] = {
+    e.HandshakeTimeoutError: (
+        "a client connected and did not finish the TLS handshake: it does not speak TLS, or is a "
+        "load balancer's probe or a port scan"
+    ),
+}
+
+_ON_THIS_MACHINE: dict[type[e.SafeSocketError], str] = {
+    e.ConnectRefusedError: (
+        "nothing is listening there, on this machine itself (in a container: the container), or a "
+        "firewall rejects it: check host and port, and that the server runs"
+    ),
 }
 
 _BAD_QUESTION = (
@@ -204,19 +248,26 @@ _DEAD_STREAM = (
 
 #: timeout_source -> how to wait longer
 _LONGER = {
-    "default": "set_timeouts(sock, {field}=seconds) raises it for this socket",
+    "default": (
+        "SAFESOCKET_{variable}=seconds in the environment raises it, or "
+        "set_timeouts(sock, {field}=seconds) for this socket"
+    ),
     "environment": "raise SAFESOCKET_{variable}",
     "configure": "raise it with safesocket.configure({field}=seconds)",
     "timeouts": "raise it with safesocket.timeouts({field}=seconds)",
     "set_timeouts": "raise it with safesocket.set_timeouts(sock, {field}=seconds)",
-    "settimeout": "raise it with settimeout()",
-    "create_connection": "raise it with create_connection(timeout=)",
+    "settimeout": "raise it where the program says settimeout(), or timeout= to a library",
+    "create_connection": "raise the timeout= that create_connection() was given",
+    "exempt": "raise it in the Exemption that install(exempt=) was given",
     "deadline": "raise it with safesocket.deadline(seconds)",
 }
 #: the same for limits on what no socket was there for, or none of the program's
 _FOR_A_BLOCK = {
-    ("default", "connect"): "safesocket.timeouts(connect=seconds) raises it for a block",
-    ("default", "resolve"): "safesocket.timeouts(resolve=seconds) raises it for a block",
+    ("default", field): (
+        "SAFESOCKET_{variable}=seconds in the environment raises it, or "
+        "safesocket.timeouts({field}=seconds) for a block"
+    )
+    for field in ("connect", "resolve")
 }
 
 
@@ -227,10 +278,10 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
     if issubclass(leaf, e.ResolveError):
         return _of_a_lookup(error, leaf)
     if issubclass(leaf, e.TLSError) and leaf not in _HINTS:
-        return _tlshints.hint_for(error)
+        return _tlshints.hint_for(error, from_a_client=route.role == ACCEPTED)
     text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
     if error.bytes_sent is not None and leaf is e.WriteTimeoutError:
-        text += "; bytes_sent says how much the kernel had taken"
+        text += "; bytes_sent says how much had been taken"
     return text + _how_to_wait_longer(error)
 
 
@@ -239,6 +290,8 @@ def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError]) -> str
         return _BAD_QUESTION
     if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
         return _HINTS[e.ReverseLookupError]
+    if error.timeout_source == "deadline":
+        return _BY_A_DEADLINE[leaf] + _how_to_wait_longer(error)
     return _LOOKUPS.get(error.code, _HINTS[leaf]) + _how_to_wait_longer(error)
 
 
@@ -248,19 +301,29 @@ def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.Safe
         yield _BY_THE_KERNEL
     if error.timeout_source == "deadline":
         yield _BY_A_DEADLINE
-    if error.operation == "bind":
-        yield _FOR_A_BIND
+    if error.operation in _BY_OPERATION:
+        yield _BY_OPERATION[error.operation]
+    if route.role == ACCEPTED:
+        yield _OF_A_CLIENT
     if route.role == FRESH and route.host is None:
         yield _BEFORE_CONNECTING
     if route.family == _UNIX:
         yield _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS
     if route.kind == _socket.SOCK_DGRAM:
         yield _ON_DATAGRAMS
+    if _is_loopback(error.address):
+        yield _ON_THIS_MACHINE
 
 
 def _is_abstract(name: object) -> bool:
     """Tell whether an AF_UNIX *name* is none in the file system: Linux, unix(7)."""
     return isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0")
+
+
+def _is_loopback(address: object) -> bool:
+    """Tell whether *address*, of a socket, is this machine's own: RFC 1122, RFC 4291."""
+    host = address[0] if isinstance(address, tuple) and address else ""
+    return isinstance(host, str) and (host == "::1" or host.startswith("127."))
 
 
 def _how_to_wait_longer(error: e.SafeSocketError) -> str:

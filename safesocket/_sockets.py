@@ -54,7 +54,7 @@ class socket(_Plain):
         unless asked for, writes by ``write``.
 
         Raises:
-            AcceptTimeoutError: nobody came within the ``settimeout`` of this socket.
+            AcceptTimeoutError: nobody came within the ``settimeout`` of this socket, or a deadline.
             ResourceError: no descriptor is free.
             ConnectionAbortError: the client left before it was accepted.
             SocketClosedError: the socket is closed.

@@ -9,9 +9,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .errors import SafeSocketError
 
+_EOF = "UNEXPECTED_EOF_WHILE_READING"
+
 _NOT_TLS = (
-    "what came back is not TLS: the port speaks plain text (or wants STARTTLS first), or a "
-    "proxy answered in its place"
+    "what came is not TLS: the other side speaks plain text (another port may speak TLS, or this "
+    "one wants STARTTLS first), or a proxy answered in its place"
 )
 _NO_COMMON_VERSION = (
     "the two sides have no TLS version in common: one of them is too old, or configured so"
@@ -21,18 +23,30 @@ _NO_COMMON_CIPHER = (
     "wants a client certificate or another host name"
 )
 _OUR_CERTIFICATE = "the other side does not accept the certificate of this side"
+_ENDS_EARLY = (
+    "the other side closed the connection without ending TLS: it crashed, rejected this side, or "
+    "something between cut the connection"
+)
+_ENDS_IN_HANDSHAKE = (
+    "the other side closed the connection without finishing the TLS handshake: it does not speak "
+    "TLS on this port, refuses this side or the host name asked for, crashed, or something "
+    "between cut the connection; its log may tell"
+)
+_CLIENT_ENDS_IN_HANDSHAKE = (
+    "a client closed the connection without finishing the TLS handshake: it does not accept this "
+    "side's certificate, or is a load balancer's probe or a port scan"
+)
 
 #: reason of OpenSSL -> what it means for the one who reads it
 _REASONS = {
     "WRONG_VERSION_NUMBER": _NOT_TLS,
-    "HTTP_REQUEST": "the other side speaks plain HTTP to a port where TLS is expected",
+    "HTTP_REQUEST": (
+        "the other side speaks plain HTTP to a port where TLS is expected: it has to use https"
+    ),
     "HTTPS_PROXY_REQUEST": _NOT_TLS,
     "PACKET_LENGTH_TOO_LONG": _NOT_TLS,
     "RECORD_LAYER_FAILURE": _NOT_TLS,
-    "UNEXPECTED_EOF_WHILE_READING": (
-        "the other side closed the connection without ending TLS: it crashed, rejected this "
-        "side, or something between cut the connection"
-    ),
+    _EOF: _ENDS_EARLY,
     "UNSUPPORTED_PROTOCOL": _NO_COMMON_VERSION,
     "NO_PROTOCOLS_AVAILABLE": _NO_COMMON_VERSION,
     "TLSV1_ALERT_PROTOCOL_VERSION": _NO_COMMON_VERSION,
@@ -40,11 +54,18 @@ _REASONS = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": _NO_COMMON_CIPHER,
     "SSL/TLS_ALERT_HANDSHAKE_FAILURE": _NO_COMMON_CIPHER,
     "TLSV1_UNRECOGNIZED_NAME": "the other side does not know the host name that was asked for",
-    "TLSV1_ALERT_UNKNOWN_CA": _OUR_CERTIFICATE + ": it does not know who signed it",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _OUR_CERTIFICATE,
-    "SSLV3_ALERT_BAD_CERTIFICATE": _OUR_CERTIFICATE,
+    "TLSV1_ALERT_UNKNOWN_CA": (
+        _OUR_CERTIFICATE + ": it does not trust who signed it, or this side does not send its "
+        "intermediate certificates"
+    ),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _OUR_CERTIFICATE + "; its log may say why",
+    "SSLV3_ALERT_BAD_CERTIFICATE": (
+        _OUR_CERTIFICATE + ": that may be for another host, or be broken"
+    ),
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": _OUR_CERTIFICATE + ": it has expired",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the other side wants a certificate of this side",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
+        "the other side wants a certificate of this side: give it one with load_cert_chain()"
+    ),
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the other side was asked for a certificate and has none",
     "DH_KEY_TOO_SMALL": "the other side's keys are too weak for this system's policy",
     "EE_KEY_TOO_SMALL": "a certificate's key is too small for this system's policy",
@@ -52,9 +73,11 @@ _REASONS = {
 }
 
 _UNKNOWN_ISSUER = (
-    "nobody whom this machine trusts has signed it: a private authority's certificate has to "
-    "be given with cafile, or the server does not send its intermediate certificates"
+    "nobody whom this machine trusts has signed it: the certificate of a private authority, or of "
+    "a proxy that inspects TLS, has to be given (cafile, SSL_CERT_FILE); or this machine has no "
+    "CA certificates, or the other side does not send its intermediate ones"
 )
+_TOO_WEAK = "a key or a signature in the certificate is too weak for this system's policy"
 
 #: verify_code -> what to do; openssl-verification-options(1), x509_vfy.h
 _VERIFY_CODES = {
@@ -64,23 +87,29 @@ _VERIFY_CODES = {
     19: _UNKNOWN_ISSUER,
     20: _UNKNOWN_ISSUER,
     21: _UNKNOWN_ISSUER,
+    23: "the certificate has been revoked: it has to be replaced",
     62: (
         "the certificate is another host's: connect by a name that is in it, or pass that "
         "name as server_hostname"
     ),
     64: "the certificate is not for this IP address: connect by a name that is in it",
+    66: _TOO_WEAK,
+    67: _TOO_WEAK,
+    68: _TOO_WEAK,
 }
 
 _CERTIFICATE = "the other side's certificate was not accepted: see verify_message"
-_ANYTHING = "TLS ended the connection; the reason is OpenSSL's, with both sides' logs it tells more"
+_ANYTHING = "what this side knows is OpenSSL's reason; the log of the other side may tell more"
 
 
-def hint_for(error: SafeSocketError) -> str:
+def hint_for(error: SafeSocketError, *, from_a_client: bool) -> str:
     """Return the hint for *error*, a failure of TLS that is no timeout."""
     code = getattr(error, "verify_code", None)
     if code is not None:
         return _VERIFY_CODES.get(code, _CERTIFICATE)
     reason = getattr(error, "reason", None) or ""
     if not reason and "EOF" in str(error.args[-1:]):  # OpenSSL 1.1.1 names no reason
-        reason = "UNEXPECTED_EOF_WHILE_READING"
+        reason = _EOF
+    if reason == _EOF and error.operation == "do_handshake":
+        return _CLIENT_ENDS_IN_HANDSHAKE if from_a_client else _ENDS_IN_HANDSHAKE
     return _REASONS.get(reason, _ANYTHING)

@@ -58,6 +58,7 @@ _SOURCES = {
     "set_timeouts": "{field} timeout {seconds:g} s of set_timeouts()",
     "settimeout": "settimeout {seconds:g} s",
     "create_connection": "create_connection timeout {seconds:g} s",
+    "exempt": "{field} timeout {seconds:g} s of install(exempt=)",
     "deadline": "deadline {seconds:g} s",
     "kernel": "the kernel gave up",
 }

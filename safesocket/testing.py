@@ -43,9 +43,6 @@ from ._peers import (
 )
 from ._peers import Address as Address  # noqa: PLC0414 (handed on)
 
-if sys.platform == "linux":
-    pass
-
 __all__ = [
     "closes",
     "drips",

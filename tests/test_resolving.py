@@ -574,6 +574,14 @@ def test_timeout_travels(slow):
     assert "safesocket.timeouts(resolve=seconds)" in it.value.hint
 
 
+def test_deadline_that_is_over_is_no_fault_of_the_name_service():
+    """A look-up whose deadline has passed does not blame the name service for it."""
+    with pytest.raises(errors.ResolveTimeoutError) as it, safesocket.deadline(0):
+        safesocket.getaddrinfo("db.internal", 5432)
+    assert "deadline of the whole block" in it.value.hint
+    assert "name service" not in it.value.hint
+
+
 @as_the_stdlib
 @pytest.mark.parametrize(
     ("call", "kind"),

@@ -298,7 +298,7 @@ def test_timeouts_travel(form):
     assert isinstance(it.value, errors.TLSError)
     assert isinstance(it.value, errors.ConnectError)
     assert it.value.fingerprint.startswith("do_handshake:timeout:")
-    assert "does it speak TLS" in it.value.hint
+    assert "speak TLS on this port" in it.value.hint
 
 
 @pytest.mark.parametrize("form", [drop_in, under_install], ids=["drop-in", "installed"])
@@ -324,6 +324,24 @@ def test_message_of_a_part(form, message):
     told = {"append": str(it.value), "note": it.value.__notes__[0] if message == "note" else ""}
     assert "sendall to" in told.get(message, "sendall to")
     assert (str(it.value) == "The write operation timed out") == (message != "append")
+
+
+@safe_forms
+def test_server_is_told_of_its_client(form):
+    """A server whose client does not shake hands to the end reads of a client, not of a port."""
+    with (
+        form() as lib,
+        tcp(lib, server_side=True) as (near, _),
+        safesocket.timeouts(handshake=0),
+        pytest.raises(errors.HandshakeTimeoutError) as silent,
+    ):
+        server_context(lib.ssl).wrap_socket(near, server_side=True)
+    with form() as lib, tcp(lib, server_side=True) as (near, far):
+        far.close()
+        with pytest.raises(errors.HandshakeError) as gone:
+            server_context(lib.ssl).wrap_socket(near, server_side=True)
+    assert silent.value.hint.startswith("a client connected")
+    assert gone.value.hint.startswith("a client closed the connection")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

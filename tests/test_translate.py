@@ -246,7 +246,8 @@ def test_reverse_lookup_has_a_class_of_its_own():
 # --- Hints --------------------------------------------------------------------------------------
 
 ON = {
-    "tcp": (AF_INET, STREAM, ("127.0.0.1", 9)),
+    "tcp": (AF_INET, STREAM, ("10.0.0.7", 9)),
+    "loopback": (AF_INET, STREAM, ("127.0.0.1", 9)),
     "udp": (AF_INET, DGRAM, ("127.0.0.1", 9)),
     "path": (AF_UNIX, STREAM, "/run/db.sock"),
     "datagram path": (AF_UNIX, DGRAM, "/run/db.sock"),
@@ -258,18 +259,27 @@ LIMITS = {
     "write": Limit(300.0, "write", "configure"),
     "connect": Limit(10.0, "connect", "default"),
     "own": Limit(5.0, "", "settimeout"),
+    "exempt": Limit(5.0, "read", "exempt"),
+    "handshake": Limit(10.0, "handshake", "default"),
 }
 
 #: An operation met this on such a socket: the hint speaks of this, and says nothing of that.
 HINTS = [
-    ("connect", "ECONNREFUSED", "tcp", "nothing is listening", "file|datagram"),
+    ("connect", "ECONNREFUSED", "tcp", "nothing is listening", "file|datagram|container"),
+    ("connect", "ECONNREFUSED", "loopback", "nothing is listening.*container", "file|datagram"),
     ("connect", "ECONNREFUSED", "path", "no program listens.*socket file", "port|firewall"),
     ("connect", "ECONNREFUSED", "abstract", "listen", "file|path|port|firewall"),
     ("recv", "ECONNREFUSED", "udp", "datagram.*nothing is listening", "file"),
     ("recv", "ECONNREFUSED", "tcp", "nothing is listening", "datagram"),
     ("send", "ECONNREFUSED", "datagram path", "listen|server", "file is there|port|firewall"),
     ("connect", "own limit", "tcp", r"no answer.*settimeout\(\)", "set_timeouts"),
-    ("connect", "connect limit", "tcp", r"no answer.*timeouts\(connect=", "settimeout"),
+    (
+        "connect",
+        "connect limit",
+        "tcp",
+        r"no answer.*SAFESOCKET_CONNECT=.*timeouts\(connect=",
+        "settimeout",
+    ),
     ("connect", "connect limit", "path", "backlog is full", "firewall|host is down"),
     ("connect", "ETIMEDOUT", "tcp", "kernel", "raise|settimeout|limit"),
     ("connect", "ENOENT", "path", "no such path", "port|host"),
@@ -285,11 +295,21 @@ HINTS = [
     ("bind", "EACCES", "tcp", "1024", "SO_BROADCAST|firewall"),
     ("bind", "EACCES", "path", "writable director", "SO_BROADCAST|firewall"),
     ("bind", "ENOENT", "path", "director|folder", "server.*runs"),
-    ("bind", "EADDRNOTAVAIL", "tcp", "no such local address", "listening"),
+    ("bind", "EADDRNOTAVAIL", "tcp", "no such local address.*interface", "listening|port"),
     ("accept", "own limit", "tcp", "no client", "other side"),
     ("accept", "EMFILE", "tcp", "descriptors", "privilege"),
     ("accept", "ECONNABORTED", "tcp", "client that left", "reset"),
-    ("recv", "read limit", "tcp", r"set_timeouts\(sock, read=", r"settimeout\(|datagram"),
+    ("do_handshake", "ECONNRESET", "tcp", "in the TLS handshake", "unread data"),
+    ("do_handshake", "handshake limit", "tcp", "not speak TLS on this port", "client"),
+    ("unwrap", "handshake limit", "tcp", "goodbye of TLS", "silent"),
+    ("recv", "exempt limit", "tcp", r"install\(exempt=", "timeouts"),
+    (
+        "recv",
+        "read limit",
+        "tcp",
+        r"SAFESOCKET_READ=.*set_timeouts\(sock, read=",
+        r"settimeout\(|datagram",
+    ),
     ("recv", "own limit", "tcp", r"settimeout\(\)", "set_timeouts|datagram"),
     ("recv", "read limit", "udp", "no datagram came", "connection"),
     ("recv", "ETIMEDOUT", "tcp", "kernel", "raise|settimeout|limit"),

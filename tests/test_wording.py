@@ -186,6 +186,7 @@ def test_sentence_says_what_is_known(error, sentence):
         ("configure", "connect", "configured connect timeout 2.5 s"),
         ("timeouts", "connect", "connect timeout 2.5 s of timeouts()"),
         ("set_timeouts", "connect", "connect timeout 2.5 s of set_timeouts()"),
+        ("exempt", "connect", "connect timeout 2.5 s of install(exempt=)"),
         ("settimeout", "", "settimeout 2.5 s"),
         ("create_connection", "", "create_connection timeout 2.5 s"),
         ("deadline", "", "deadline 2.5 s"),

@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m safesocket run",
         usage=_USAGE,
         description="Run a program, unchanged, with safesocket installed in its process.",
-        epilog="SAFESOCKET_READ and so on in the environment do the same; options go first.",
+        epilog="SAFESOCKET_READ=60 and the like in the environment do the same; an option goes "
+        "before its variable. SECONDS may be 'forever'. See docs/run.md and docs/timeouts.md.",
         allow_abbrev=False,
     )
     for field in FIELDS:
@@ -88,10 +89,11 @@ _HELP = {
     "read": "limit of each wait for data",
     "write": "limit of each wait in which nothing is taken",
     "serve": "the read limit of connections that came from accept()",
-    "none": "what settimeout(None) means",
-    "message": "where errors say what they know",
-    "children": "Python processes that the program starts, too",
-    "report": "at the end, say what was patched and what could not be",
+    "none": "what settimeout(None) means: nothing said (the default), or for ever",
+    "message": "where errors say what they know: in their text (the default), in a note of the "
+    "traceback, or nowhere",
+    "children": "install in Python processes that the program starts, too",
+    "report": "at the end, say on stderr what was patched and what could not be",
 }
 
 

@@ -637,7 +637,7 @@ class socket(_stdlib.socket):
         unless asked for, writes by ``write``.
 
         Raises:
-            AcceptTimeoutError: nobody came within the ``settimeout`` of this socket.
+            AcceptTimeoutError: nobody came within the ``settimeout`` of this socket, or a deadline.
             ResourceError: no descriptor is free.
             ConnectionAbortError: the client left before it was accepted.
             SocketClosedError: the socket is closed.
@@ -1207,6 +1207,9 @@ def configure(
         message: "append" (the default) adds the sentence to ``str(error)``; "note" leaves the
             text as the stdlib's and puts the sentence into a PEP 678 note, for programs that
             compare texts; "off" adds nothing anywhere. The attributes are there in every mode.
+        family: which addresses ``create_connection`` looks up and tries: "ipv4" or "ipv6" alone,
+            "prefer-ipv4" or "prefer-ipv6" first, None for all in the resolver's order.
+        happy_eyeballs: whether it races the addresses of a host (the default).
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:

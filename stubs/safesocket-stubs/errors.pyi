@@ -89,6 +89,7 @@ _TimeoutSource: TypeAlias = Literal[
     "deadline",
     "default",
     "environment",
+    "exempt",
     "kernel",
     "set_timeouts",
     "settimeout",
@@ -128,7 +129,7 @@ class SafeSocketError(OSError):
             when no limit did.
         timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
-            ``"deadline"``, or ``"kernel"``.
+            ``"exempt"``, ``"deadline"``, or ``"kernel"``.
         bytes_sent: bytes that the kernel had taken, where that is known.
         attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
             order in which they were begun.
