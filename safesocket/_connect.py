@@ -16,6 +16,7 @@ from types import FunctionType
 from . import _addresses, _connecting, _operations, _system
 from ._attempts import raise_for
 from ._budget import Budget
+from ._limits import Limit
 from ._race import Race
 from ._route import Route, is_numeric, note
 from ._system import now
@@ -195,6 +196,9 @@ def _connect(sock: Socket, address: Any, budget: Budget, left: int) -> None:
             note(sock).asked = budget.asked  # by which connect finds an exemption
         if budget.limit is None or not isinstance(sock, stdlib.socket):
             sock.connect(address)
+        elif _connects_as_usual(type(sock)):
+            share = Limit(budget.share(left), budget.limit.field, budget.limit.source)
+            _connecting.connect_in_time(share, sock, address)
         else:
             _connect_within(budget.share(left), sock, address)
     except BaseException:
@@ -203,12 +207,12 @@ def _connect(sock: Socket, address: Any, budget: Budget, left: int) -> None:
 
 
 def _connect_within(seconds: float, sock: Socket, address: Any) -> None:
-    """Connect *sock* in at most so many *seconds*; the mode afterwards is what it was.
+    """Connect *sock*, which does so in its own way, in at most so many *seconds*.
 
-    PySocks and its like set the timeout that they know of while they connect, so they are told
-    of this one in their own way; C's would be overwritten.
+    The mode afterwards is what it was. PySocks and its like set the timeout that they know of
+    while they connect, so they are told of this one in their own way; C's would be overwritten.
     """
-    if _code(type(sock).settimeout) in _USUAL_SETTIMEOUT or _connects_as_usual(type(sock)):
+    if _code(type(sock).settimeout) in _USUAL_SETTIMEOUT:
         mode = _system.gettimeout(sock)
         _system.settimeout(sock, seconds)
         sock.connect(address)

@@ -72,6 +72,18 @@ def connect(self: Socket, address: Any, /) -> None:
         remember(self, address, found)
 
 
+def connect_in_time(limit: Limit, sock: Socket, address: Any) -> None:
+    """Connect *sock* to a numeric *address*, as :func:`connect` does, under *limit* alone."""
+    started = now()
+    try:
+        if running:
+            check_deadline(sock, "connect", target=address)
+        _connect_within(limit, sock, address)
+    except OSError as exc:
+        fail(sock, exc, "connect", target=address, elapsed=now() - started, limit=limit)
+    remember(sock, address, address)
+
+
 def connect_ex(self: Socket, address: Any, /) -> int:
     """Connect to *address* and return 0, or the errno of what the system refused.
 

@@ -633,3 +633,22 @@ def test_connect_leaves_nothing():
         for _ in range(100):
             outcome(safesocket.create_connection, address)
         assert (descriptors(), set(_route._notes)) == before
+
+
+#: the stdlib's socket is left half-way by C after a timeout, and says so the second time only
+CONNECTED_FOR_GOOD = {
+    "stdlib": (socket, {}),
+    "safesocket": (safesocket, {}),
+    "safesocket-timeout": (safesocket, {"timeout": GUARD}),
+}
+
+
+@pytest.mark.parametrize(
+    ("lib", "options"), CONNECTED_FOR_GOOD.values(), ids=CONNECTED_FOR_GOOD.keys()
+)
+def test_connect_after_create_connection(lib, options):
+    """A socket of create_connection is connected for good: a second connect says so."""
+    with listening() as listener:
+        address = listener.getsockname()
+        with lib.create_connection(address, **options) as sock:
+            assert outcome(sock.connect, address)[1] == errno.EISCONN
