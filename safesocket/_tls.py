@@ -338,10 +338,11 @@ def _must_wait(
     With *doubts* an end of the stream has to be one of the connection, too.
     """
     try:
+        # No matter whether still lent: a settimeout meanwhile, or uninstall, has ended that.
+        if type(exc) in _WANTS and mode_of(sock) != 0:
+            return _WANTS[type(exc)]
         known = recall(sock)
         if known is not None and known.lent:
-            if type(exc) in _WANTS:
-                return _WANTS[type(exc)]
             if doubts > 0 and isinstance(exc, _DOUBTFUL) and _is_open(sock):
                 return _BY_NAME.get(operation, READ)  # what was wanted, another thread overwrote
         fail(sock, exc, operation, elapsed=now() - started, bytes_sent=sent)
