@@ -342,9 +342,9 @@ def _must_wait(
         if type(exc) in _WANTS and mode_of(sock) != 0:
             return _WANTS[type(exc)]
         known = recall(sock)
-        if known is not None and known.lent:
-            if doubts > 0 and isinstance(exc, _DOUBTFUL) and _is_open(sock):
-                return _BY_NAME.get(operation, READ)  # what was wanted, another thread overwrote
+        may_doubt = doubts > 0 and known is not None and known.lent
+        if may_doubt and isinstance(exc, _DOUBTFUL) and _is_open(sock):
+            return _BY_NAME.get(operation, READ)  # what was wanted, another thread overwrote
         fail(sock, exc, operation, elapsed=now() - started, bytes_sent=sent)
     finally:
         del exc  # its traceback holds this frame
