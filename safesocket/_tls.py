@@ -268,7 +268,7 @@ def _write_records(
     sock: ssl.SSLSocket, known: Note, operation: str, put: Callable[[Any], int], data: Any
 ) -> int:
     """Write *data*, record by record: a limit counts from the last progress."""
-    sent = 0
+    sent, started = 0, now()
     try:
         flat = _flat(data)
     except TypeError:
@@ -279,7 +279,7 @@ def _write_records(
                 try:
                     sent += _write_at_once(sock, known, operation, put, part)
                 except SafeSocketError as error:
-                    correct(error, operation, sent)
+                    correct(error, operation, sent, now() - started)
                     raise
             if sent >= len(flat):
                 return sent
@@ -299,14 +299,15 @@ def sendall(self: ssl.SSLSocket, data: Any, flags: int = 0) -> None:
     self._checkClosed()  # type: ignore[attr-defined]
     if self._sslobj is None or flags != 0:  # type: ignore[attr-defined]
         return _plain_sendall(self, data, flags)
-    sent = 0
+    sent, started = 0, now()
     with _flat(data) as flat:
         try:
             while sent < len(flat):
                 with flat[sent:] as rest:
                     sent += self.send(rest)
         except SafeSocketError as error:
-            correct(error, "sendall", None if error.bytes_sent is None else sent + error.bytes_sent)
+            total = None if error.bytes_sent is None else sent + error.bytes_sent
+            correct(error, "sendall", total, now() - started)
             raise
 
 
@@ -317,11 +318,12 @@ def sendfile(self: ssl.SSLSocket, file: Any, offset: int = 0, count: int | None 
     failure, as in the stdlib.
     Source: Python ``SSLSocket.sendfile``.
     """
+    started = now()
     try:
         return _plain_sendfile(self, file, offset, count)
     except SafeSocketError as error:
         if self._sslobj is not None:  # type: ignore[attr-defined]
-            correct(error, "sendfile", None)
+            correct(error, "sendfile", None, now() - started)
         raise
 
 
