@@ -1291,10 +1291,10 @@ class timeouts:
 class deadline:
     """One budget for everything in a block: ``with safesocket.deadline(5): ...``.
 
-    Look-ups, connects, reads, writes, ``accept``: each waits for what is left of the budget at
-    most, also on sockets with a timeout of their own or with none, however little comes at a
-    time. What begins after the deadline fails at once. Non-blocking sockets, whose waits are the
-    program's own, are left alone.
+    Look-ups, connects, handshakes, reads, writes, ``accept``: each waits for what is left of the
+    budget at most, also on sockets with a timeout of their own or with none, however little comes
+    at a time. What begins after the deadline fails at once. Non-blocking sockets, whose waits are
+    the program's own, are left alone.
 
     It holds in this thread or asyncio task, and in tasks begun inside. The clock starts at
     ``with``; of nested ones the first to be over counts. The object may be used again.
@@ -1339,7 +1339,8 @@ class Exemption:
             :mod:`fnmatch`.
         host: the host as the program asked for it, or its address; or a pattern.
         port: the port that is connected to.
-        limits: these instead; None leaves alone: no limits, and the stdlib's own errors.
+        limits: these instead; None leaves alone: no limits but a deadline's, and the
+            stdlib's own errors.
 
     Raises:
         TypeError: an argument is of another type.
