@@ -23,7 +23,9 @@ The map of the house; imports run downwards only:
     _wrapper          around a function; the only one that imports wrapt
     _replacements     what it puts in the place of what: tables
     _ledger           what has been changed where, and how it is put back
-    _tls              the TLS operations
+    _tls              the life of a TLS socket: made, hands shaken, goodbye said
+    _tlsio            reading and writing over TLS
+    _tlswait          the waits of TLS
     _lending          the timeout in C of a TLS socket, and the mode that the program sees
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
@@ -110,7 +112,8 @@ def create_connection(
 
     The ``connect`` timeout, or *timeout*, both in seconds, is one budget for the whole call: the
     look-up and all addresses of the host. *timeout*, if given, is the socket's timeout
-    afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode.
+    afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode. None, said
+    by the program, means for ever, the look-up included.
 
     The addresses are raced: the next one is tried after 0.25 s, or at once when one has failed,
     while the earlier attempts go on; the first to connect wins. Where that cannot be, as with a

@@ -103,10 +103,10 @@ def cut(limit: Limit) -> Limit:
 class deadline:  # a context manager reads as a verb
     """One budget for everything in a block: ``with safesocket.deadline(5): ...``.
 
-    Look-ups, connects, reads, writes, ``accept``: each waits for what is left of the budget at
-    most, also on sockets with a timeout of their own or with none, however little comes at a
-    time. What begins after the deadline fails at once. Non-blocking sockets, whose waits are the
-    program's own, are left alone.
+    Look-ups, connects, handshakes, reads, writes, ``accept``: each waits for what is left of the
+    budget at most, also on sockets with a timeout of their own or with none, however little comes
+    at a time. What begins after the deadline fails at once. Non-blocking sockets, whose waits are
+    the program's own, are left alone.
 
     It holds in this thread or asyncio task, and in tasks begun inside. The clock starts at
     ``with``; of nested ones the first to be over counts. The object may be used again.

@@ -29,7 +29,8 @@ class Exemption:
             :mod:`fnmatch`.
         host: the host as the program asked for it, or its address; or a pattern.
         port: the port that is connected to.
-        limits: these instead; None leaves alone: no limits, and the stdlib's own errors.
+        limits: these instead; None leaves alone: no limits but a deadline's, and the
+            stdlib's own errors.
 
     Raises:
         TypeError: an argument is of another type.

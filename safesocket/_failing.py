@@ -7,6 +7,7 @@ and raises. No waiting, no table.
 from __future__ import annotations
 
 from . import _system
+from ._deadline import DEADLINE
 from ._exempt import is_left_alone
 from ._route import Route, recall, route_of
 from ._timeouts import Limit
@@ -60,7 +61,8 @@ def fail(
     A socket in non-blocking mode gets *exc* itself: event loops compare texts and identities.
     """
     own = mode_of(sock)
-    if own == 0 or _is_nobodys_business(exc) or _is_left_alone(sock, target):
+    left_alone = _is_left_alone(sock, target) and not is_cut_by_deadline(exc, limit)
+    if own == 0 or left_alone or _is_nobodys_business(exc):
         try:
             raise exc
         finally:
@@ -83,6 +85,12 @@ def _is_nobodys_business(exc: OSError) -> bool:
 def _is_left_alone(sock: Socket, target: Any) -> bool:
     known = recall(sock)
     return is_left_alone(target, known and known.asked, known and known.address)
+
+
+def is_cut_by_deadline(exc: OSError, limit: Limit | None) -> bool:
+    """Tell whether *exc* is the end of a deadline, of which exempt code is told, too."""
+    timed_out = isinstance(exc, TimeoutError) and exc.errno is None
+    return timed_out and limit is not None and limit.source == DEADLINE
 
 
 def mode_of(sock: Socket) -> float | None:
@@ -128,7 +136,7 @@ def plain_call(
         return call(*args)
     except OSError as exc:
         untold = isinstance(exc, SafeSocketError) and exc.operation is None  # of _lookups
-        if (_is_nobodys_business(exc) and not untold) or is_left_alone(asked):
+        if not untold and (_is_nobodys_business(exc) or is_left_alone(asked)):
             raise
         elapsed = _system.now() - started
         throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed, limit=limit))

@@ -1,8 +1,8 @@
 """All that ``install()`` changes, as one layer: put on, added to, taken off.
 
-Classes keep their identity: their
-methods are assigned. Module functions are wrapped, and so are the copies that
-``from socket import ...`` has made. What somebody else had replaced before stays theirs.
+Classes keep their identity: their methods are assigned. Module functions are wrapped, and so are
+the copies that ``from socket import ...`` has made. What somebody else had replaced before stays
+theirs.
 """
 
 from __future__ import annotations

@@ -67,7 +67,10 @@ def _leave_it_to_the_kernel(sock: SSLSocket, known: Note, limits: list[Limit | N
     if not any(limits) and not known.lent:
         return True
     for option, limit in zip(_OPTIONS, limits, strict=True):
-        if not set_timeout(sock, option, limit.seconds if limit else None):
+        seconds = limit.seconds if limit else None
+        if option == _socket.SO_SNDTIMEO and seconds is not None:
+            seconds /= 2  # it returns what it took of a record, and OpenSSL tries once more
+        if not set_timeout(sock, option, seconds):
             return False
     if not known.lent:
         known.lent = True  # first: what asks for the mode meanwhile must not see that of C

@@ -7,6 +7,8 @@ is ``_addresses``', and what is made of the failures ``_attempts``'.
 from __future__ import annotations
 
 from ._connecting import UNDER_WAY, begin, outcome
+from ._exempt import is_left_alone
+from ._failing import is_cut_by_deadline
 from ._route import route_of
 from ._scope import WRITE
 from ._system import gettimeout, now, os_error, settimeout
@@ -148,9 +150,11 @@ class Race:
         return runner
 
     def _fail(self, runner: _Runner, exc: OSError) -> None:
-        elapsed = now() - runner.started
+        elapsed, limit = now() - runner.started, self._budget.limit
+        if is_left_alone(self._budget.asked, runner.address) and not is_cut_by_deadline(exc, limit):
+            self._drop(runner, exc.with_traceback(None))  # which holds this frame
+            return
         route = route_of(runner.sock, runner.address)  # type: ignore[arg-type]
-        limit = self._budget.limit
         self._drop(runner, translate(exc, "connect", route, elapsed=elapsed, limit=limit))
 
     def _drop(self, runner: _Runner, error: OSError) -> None:

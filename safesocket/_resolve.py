@@ -17,6 +17,7 @@ from ._hosts import is_at_hand
 from ._route import is_numeric, recall, route_of
 from ._timeouts import limit as limit_of
 from ._translate import translate
+from .errors import ResolveTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def resolved(sock: Socket, operation: str, address: Any) -> Any:
     try:
         found: Any = _answered(limit, *question)
     except OSError as exc:
-        if is_left_alone(address):
+        if is_left_alone(address) and not isinstance(exc, ResolveTimeoutError):
             raise
         elapsed, route = _system.now() - started, route_of(sock, address)
         throw(exc, translate(exc, operation, route, elapsed=elapsed, limit=limit))

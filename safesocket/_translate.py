@@ -190,9 +190,11 @@ def add_to_hint(error: e.SafeSocketError, words: str) -> None:
     _add_notes(error)
 
 
-def correct(error: e.SafeSocketError, operation: str, bytes_sent: int | None) -> None:
+def correct(
+    error: e.SafeSocketError, operation: str, bytes_sent: int | None, elapsed: float
+) -> None:
     """Let *error* tell of *operation*, of which that which failed was a part."""
-    error.operation, error.bytes_sent = operation, bytes_sent
+    error.operation, error.bytes_sent, error.elapsed = operation, bytes_sent, elapsed
     _add_notes(error)
 
 

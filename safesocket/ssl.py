@@ -15,6 +15,7 @@ import ssl as _stdlib
 from . import (
     _lending,
     _tls,
+    _tlsio,
     create_connection,  # noqa: F401 (get_server_certificate looks it up here)
 )
 from ._namespace import fill as _fill
@@ -44,14 +45,14 @@ class SSLSocket(_PlainSocket, socket):  # type: ignore[misc]
     do_handshake = _tls.do_handshake
     getblocking = _lending.getblocking
     gettimeout = _lending.gettimeout
-    read = _tls.read
-    send = _tls.send
-    sendall = _tls.sendall
-    sendfile = _tls.sendfile
+    read = _tlsio.read
+    send = _tlsio.send
+    sendall = _tlsio.sendall
+    sendfile = _tlsio.sendfile
     shutdown = _tls.shutdown
     timeout = _lending.timeout
     unwrap = _tls.unwrap
-    write = _tls.write
+    write = _tlsio.write
 
 
 def _firm_properties() -> Iterator[tuple[str, property]]:

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import safesocket
-from safesocket import Exemption, Timeouts, errors, testing
+from safesocket import Exemption, Timeouts, deadline, errors, testing
 from tests.helpers import GUARD, LIMIT, calling, still_waits, waits_for_ever, within
 
 pytestmark = pytest.mark.usefixtures("as_before")
@@ -133,6 +133,42 @@ def test_exempt_module_sees_the_stdlibs_errors(library):
         assert type(it.value) is OSError
         with pytest.raises(errors.ConnectRefusedError):
             socket.create_connection(address)
+
+
+def test_exempt_module_races(library, monkeypatch):
+    """So are they where several addresses are tried at the same time."""
+    with testing.refuses() as (_, port):
+        hosts = ("127.0.0.1", "127.0.0.2")
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)) for host in hosts]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+        with safesocket.installed(exempt=["somelib"]):
+            with pytest.raises(ConnectionRefusedError) as it:
+                library.open_connection(("two.test", port))
+            assert type(it.value) is ConnectionRefusedError
+            with pytest.raises(errors.ConnectRefusedError):
+                socket.create_connection(("two.test", port))
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        (errors.ReadTimeoutError, lambda library, address, sock: library.ask(sock)),
+        (errors.ResolveTimeoutError, lambda library, *_: library.look_up("host.invalid")),
+        (errors.ConnectTimeoutError, lambda library, address, _: library.open_connection(address)),
+    ],
+    ids=["read", "look-up", "connect"],
+)
+def test_exempt_module_within_a_deadline(library, kind, call):
+    """A deadline, which the program has asked for, cuts exempt code, too, and says so."""
+    with (
+        testing.never_answers() as address,
+        safesocket.installed(exempt=["somelib"]),
+        socket.create_connection(address) as sock,
+        deadline(0),
+        pytest.raises(kind) as it,
+    ):
+        call(library, address, sock)
+    assert (it.value.timeout_source, it.value.timeout) == ("deadline", 0.0)
 
 
 def test_exempt_module_with_limits_of_its_own(library):

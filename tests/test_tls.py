@@ -20,6 +20,7 @@ from tests.helpers import (
     GUARD,
     LIMIT,
     MUCH,
+    SLACK,
     calling,
     mode_of,
     still_waits,
@@ -473,3 +474,20 @@ def test_sendfile(form):
         assert sock.sendfile(io.BytesIO(MUCH[:50_000]), 10, 40_000) == 40_000
         sock.shutdown(socket.SHUT_WR)
         assert got.result(GUARD) == MUCH[10:40_010]
+
+
+@safe_forms
+def test_record_that_is_taken_in_part(form):
+    """A write that gets rid of a part of its record ends at the limit, not at twice the limit."""
+    seconds = 0.4  # more than the slack
+    with form() as lib, tls_pair(lib) as (sock, _):
+        safesocket.set_timeouts(sock, write=seconds)
+        with pytest.raises(errors.WriteTimeoutError) as it:
+            fill(sock)
+    assert seconds <= it.value.elapsed <= seconds + SLACK
+
+
+def fill(sock):
+    """Send records until no more are taken."""
+    while True:
+        sock.send(bytes(16_000))

@@ -11,13 +11,14 @@ import re
 import socket
 import ssl
 import struct
+import time
 from contextlib import contextmanager, suppress
 
 import pytest
 
 import safesocket
 from safesocket import errors
-from tests.helpers import GUARD, MUCH, assert_travels, calling
+from tests.helpers import GUARD, LIMIT, MUCH, assert_travels, calling, still_waits
 from tests.tls import (
     NAME,
     authority,
@@ -356,3 +357,24 @@ def test_server_whose_client_is_gone_before_the_handshake():
         assert (it.value.host, it.value.port) == address
         del it
         gc.collect()  # the stdlib's code leaves the socket that it is making to the collector
+
+
+@safe_forms
+def test_elapsed_of_sendall(form):
+    """What an error tells is the time of the whole call, not that since the last progress."""
+
+    def send():
+        began = time.monotonic()
+        with pytest.raises(errors.WriteTimeoutError) as it:
+            sock.sendall(MUCH)
+        return it.value.elapsed, time.monotonic() - began
+
+    with form() as lib, tls_pair(lib) as (sock, peer):
+        safesocket.configure(write=4 * LIMIT)
+        with calling(send) as sending:
+            assert still_waits(sending, 2 * LIMIT)
+            taken = 0
+            while taken < 1_000_000:
+                taken += len(peer.recv(65_536))
+            told, took = sending.result(GUARD)
+    assert took - LIMIT < told <= took

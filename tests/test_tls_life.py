@@ -47,6 +47,7 @@ from tests.tls import (
     sides,
     tcp,
     tls_pair,
+    under_install,
     wrapped,
 )
 
@@ -96,6 +97,30 @@ def test_mode_during_a_wait(form):
         assert seen(sock) == expected(None)
         peer.sendall(b"x")
         assert got.result(GUARD) == b"x"
+
+
+@safe_forms
+def test_timeout_set_during_a_wait(form):
+    """A timeout that another thread sets while one reads holds for that read, too."""
+    with form() as lib, tls_pair(lib) as (sock, accepted):
+        safesocket.configure(read=2 * LIMIT)
+        with calling(sock.recv, 9) as reading:
+            assert still_waits(reading, LIMIT)
+            sock.settimeout(GUARD)
+            waited = still_waits(reading)
+            accepted.sendall(b"late")
+            assert waited
+            assert reading.result(GUARD) == b"late"
+
+
+def test_uninstall_during_a_wait():
+    """A read that is under way keeps its limit."""
+    with under_install() as lib, tls_pair(lib) as (sock, _):
+        safesocket.configure(read=2 * LIMIT)
+        with calling(sock.recv, 9) as reading:
+            assert still_waits(reading, LIMIT)
+            safesocket.uninstall()
+            assert isinstance(reading.exception(GUARD), errors.ReadTimeoutError)
 
 
 @every_form

@@ -997,7 +997,8 @@ def create_connection(
 
     The ``connect`` timeout, or *timeout*, both in seconds, is one budget for the whole call: the
     look-up and all addresses of the host. *timeout*, if given, is the socket's timeout
-    afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode.
+    afterwards; without it, or ``setdefaulttimeout``, the socket is in blocking mode. None, said
+    by the program, means for ever, the look-up included.
 
     The addresses are raced: the next one is tried after 0.25 s, or at once when one has failed,
     while the earlier attempts go on; the first to connect wins. Where that cannot be, as with a
@@ -1294,10 +1295,10 @@ class timeouts:
 class deadline:
     """One budget for everything in a block: ``with safesocket.deadline(5): ...``.
 
-    Look-ups, connects, reads, writes, ``accept``: each waits for what is left of the budget at
-    most, also on sockets with a timeout of their own or with none, however little comes at a
-    time. What begins after the deadline fails at once. Non-blocking sockets, whose waits are the
-    program's own, are left alone.
+    Look-ups, connects, handshakes, reads, writes, ``accept``: each waits for what is left of the
+    budget at most, also on sockets with a timeout of their own or with none, however little comes
+    at a time. What begins after the deadline fails at once. Non-blocking sockets, whose waits are
+    the program's own, are left alone.
 
     It holds in this thread or asyncio task, and in tasks begun inside. The clock starts at
     ``with``; of nested ones the first to be over counts. The object may be used again.
@@ -1342,7 +1343,8 @@ class Exemption:
             :mod:`fnmatch`.
         host: the host as the program asked for it, or its address; or a pattern.
         port: the port that is connected to.
-        limits: these instead; None leaves alone: no limits, and the stdlib's own errors.
+        limits: these instead; None leaves alone: no limits but a deadline's, and the
+            stdlib's own errors.
 
     Raises:
         TypeError: an argument is of another type.
