@@ -575,6 +575,30 @@ def test_traceback_of_what_requests_raises(peers):
     assert lines(peers, INSTALL, *dedented(program)) == ["True", "True"]
 
 
+@needs("requests")
+@pytest.mark.parametrize("timeout", [None, 20], ids=["no-timeout", "timeout"])
+def test_deadline_around_requests(peers, timeout):
+    """A deadline ends requests.get of a server that drips, in time, and says in which phase."""
+    program = f"""
+    import requests, time
+    from safesocket import errors, testing
+    started = time.monotonic()
+    with testing.drips(0.02) as (host, port):
+        try:
+            with safesocket.deadline(0.3):
+                requests.get(f"http://{{host}}:{{port}}/", timeout={timeout})
+        except requests.RequestException as error:
+            while not isinstance(error, errors.SafeSocketError):
+                error = error.__cause__ or error.__context__
+            print(type(error).__name__, error.operation, error.timeout_source, error.timeout)
+    print(time.monotonic() - started < 0.3 + 0.25)
+    """
+    assert lines(peers, INSTALL, *dedented(program)) == [
+        "ReadTimeoutError recv_into deadline 0.3",
+        "True",
+    ]
+
+
 #: client -> how it is called without a timeout, and what is read
 CLIENTS = {
     "urllib3": (
