@@ -26,7 +26,7 @@ The map of the house; imports run downwards only:
     _tls              the life of a TLS socket: made, hands shaken, goodbye said
     _tlsio            reading and writing over TLS
     _tlswait          the waits of TLS
-    _lending          the timeout in C of a TLS socket, and the mode that the program sees
+    _lending          the mode of a TLS socket, lent: who keeps its limits, what the program sees
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
     _stream           makefile
