@@ -38,6 +38,7 @@ from tests.helpers import (
     outcome,
     set_kernel_timeout,
     set_nonblocking_behind_python,
+    skip_if_traced,
     still_waits,
     stopped_by,
     tcp,
@@ -486,6 +487,7 @@ def test_connect_stopped_by_handler(connect, mode, family, kind):
 @every_stop
 def test_connect_closed_and_stopped_by_handler(connect, family, kind):
     """So it does if the handler has closed the socket, as one that cleans up does."""
+    skip_if_traced()
 
     def clean_up(*_):
         sock.close()

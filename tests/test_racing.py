@@ -43,6 +43,7 @@ from tests.helpers import (
     needs_ipv6,
     printed,
     python,
+    skip_if_traced,
     still_waits,
     stopped_by,
     within,
@@ -526,8 +527,7 @@ def test_race_stopped_by_a_signal(kind):
 @needs_alarm
 def test_race_stopped_anywhere(soon):
     """Nor is anything left of races that are stopped at any moment of theirs."""
-    if sys.gettrace() is not None:
-        pytest.skip("the signal may stop the tracer, too, with its lock held")
+    skip_if_traced()
 
     def stop(*_):
         raise KeyboardInterrupt
