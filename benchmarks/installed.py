@@ -4,21 +4,27 @@
 
 install() changes the stdlib's own class, so plain and installed cannot share a process, as the
 contenders of ``compare`` do: each number comes from a process of its own, plain and installed in
-turn, and only numbers of one round are compared. CPU time, so that neighbours do not count.
+turn, and only numbers of one round are compared. CPU time, so that neighbours do not count; but
+for TLS, where the other end works, too, the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
+
+import trustme
 
 STRETCHES = 20  # the fastest counts
 MESSAGE = bytes(64)
@@ -68,6 +74,42 @@ def streams() -> float:
     return asyncio.run(_echo())
 
 
+@cache
+def _tls_server() -> tuple[trustme.CA, tuple[str, int]]:
+    """Start an echo process, which ends with this one; return whom to trust, and where it is."""
+    authority, listener = trustme.CA(), socket.create_server(("127.0.0.1", 0))
+    if os.fork() == 0:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        accepted, _ = listener.accept()
+        with context.wrap_socket(accepted, server_side=True) as peer:
+            while data := peer.recv(64):
+                peer.sendall(data)
+        os._exit(0)
+    return authority, listener.getsockname()
+
+
+@cache
+def _tls_client() -> ssl.SSLSocket:
+    """Return a TLS connection to the echo process."""
+    authority, address = _tls_server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    sock = socket.create_connection(address)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(sock, server_hostname="localhost")
+
+
+def tls() -> float:
+    """Seconds, of the clock, for 300 questions and answers of 64 bytes over TLS."""
+    sock = _tls_client()
+    start = time.perf_counter()
+    for _ in range(300):
+        sock.send(MESSAGE)
+        sock.recv(64)
+    return time.perf_counter() - start
+
+
 def install_3000() -> float:
     """Seconds for install() in a process with 3,000 modules of 40 names each."""
     import safesocket
@@ -87,10 +129,13 @@ def install_3000() -> float:
 CASES: dict[str, tuple[str, Callable[[], float]]] = {
     "ready": ("send + recv, 64 B ready, TCP", ready),
     "streams": ("asyncio streams, 64 B echo", streams),
+    "tls": ("TLS, 64 B to another process and back", tls),
 }
 
 
 def measure(mode: str, case: Callable[[], float]) -> float:
+    if case is tls:
+        _tls_server()  # which is plain in both modes
     if mode == "installed":
         import safesocket
 
