@@ -16,8 +16,11 @@ from ._system import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 DEADLINE = "deadline"
 
@@ -100,6 +103,18 @@ def cut(limit: Limit) -> Limit:
     return left if limit.seconds is None or left.seconds < limit.seconds else limit
 
 
+def without_last(entered: tuple[T, ...], owners: Sequence[object], left: object) -> tuple[T, ...]:
+    """Return the blocks that a context is in after one of *left*, of their *owners*, has ended.
+
+    No token of the ContextVar's: one object may be in use in several threads at once, and a
+    generator may leave its block inside another, or in another context.
+    """
+    for index in reversed(range(len(entered))):
+        if owners[index] is left:
+            return entered[:index] + entered[index + 1 :]
+    return entered
+
+
 class deadline:  # a context manager reads as a verb
     """One budget for everything in a block: ``with safesocket.deadline(5): ...``.
 
@@ -137,12 +152,8 @@ class deadline:  # a context manager reads as a verb
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # No token: see timeouts.
         here = _here.get()
-        for index in reversed(range(len(here))):
-            if here[index].owner is self:
-                _here.set(here[:index] + here[index + 1 :])
-                break
+        _here.set(without_last(here, [one.owner for one in here], self))
 
 
 def remaining() -> float | None:

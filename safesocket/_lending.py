@@ -1,13 +1,13 @@
-"""The mode of a TLS socket, lent to safesocket while the program's is blocking.
+"""The mode of a TLS socket, lent to safesocket while it keeps a limit.
 
 MSG_DONTWAIT does not reach through TLS: a read that has half a record would sleep in C for
 ever. So a TLS socket under a limit has a mode of safesocket's, and the program is shown the one
-that it has set itself. There are two; the operations that bear with them are ``_tls``'s.
+that it has set itself. There are two; the operations that bear with them are ``_tlsio``'s.
 
 * The kernel's: the descriptor blocks, SO_RCVTIMEO and SO_SNDTIMEO are the limits, and C is told
   not to wait on top of that. It costs no system call: a socket that does not block needs two or
   three to wait, measured as 15 to 60 % of a round trip of 64 bytes.
-* Polled: the descriptor does not block, and ``_tls`` polls. For what the kernel cannot know: a
+* Polled: the descriptor does not block, and ``_tlswait`` polls. For what the kernel cannot know: a
   limit on a whole call, one of this thread only, and all that comes after a limit has run out.
 
 OpenSSL keeps what a call that would block wants in the connection, not in the call. A thread

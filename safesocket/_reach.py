@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from types import FunctionType, ModuleType
+from types import FunctionType
 
 from ._overtaken import replaced, words_for
 
@@ -128,13 +128,11 @@ def _bound_early(layer: Layer) -> Iterator[str]:
 
 def _described(holder: Any, function: Any) -> Iterator[str]:
     what = f"socket.{function.__name__}"
-    if isinstance(holder, tuple):
-        for user in gc.get_referrers(holder):
-            if isinstance(user, FunctionType) and user.__defaults__ is holder:
+    if not isinstance(holder, (tuple, dict)):
+        return
+    for user in gc.get_referrers(holder):
+        if isinstance(user, FunctionType):
+            if holder is user.__defaults__ or holder is user.__kwdefaults__:
                 yield f"{user.__module__}.{user.__qualname__}: {what} is a default argument"
-    elif isinstance(holder, dict):
-        for user in gc.get_referrers(holder):
-            if isinstance(user, FunctionType) and user.__kwdefaults__ is holder:
-                yield f"{user.__module__}.{user.__qualname__}: {what} is a default argument"
-            elif isinstance(user, type) and not isinstance(user, ModuleType):
-                yield f"{user.__module__}.{user.__qualname__}: {what} is an attribute of the class"
+        elif isinstance(user, type) and isinstance(holder, dict):
+            yield f"{user.__module__}.{user.__qualname__}: {what} is an attribute of the class"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 
-from ._deadline import cut
+from ._deadline import cut, without_last
 from ._limits import FOREVER as FOREVER  # noqa: PLC0414 (handed on)
 from ._limits import Limit as Limit  # noqa: PLC0414 (handed on)
 from ._limits import checked
@@ -186,13 +186,8 @@ class timeouts:  # a context manager reads as a verb
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # No token: one object may be in use in several threads at once, and a generator may
-        # leave its block inside another, or in another context.
         blocks = _blocks.get()
-        for index in reversed(range(len(blocks))):
-            if blocks[index] is self:
-                _blocks.set(blocks[:index] + blocks[index + 1 :])
-                break
+        _blocks.set(without_last(blocks, blocks, self))
 
 
 def limit(field: str, of_socket: Limits | None = None) -> Limit:

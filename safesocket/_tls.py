@@ -99,13 +99,18 @@ def do_handshake(self: ssl.SSLSocket, block: bool = False) -> None:
 def _shake_hands(sock: ssl.SSLSocket) -> None:
     _remember_the_name(sock)
     shake = sock._sslobj.do_handshake  # type: ignore[attr-defined]
-    if running:
-        check_deadline(sock, "do_handshake")
-    poll_in_time(sock, HANDSHAKE)
     try:
-        go_on(sock, "do_handshake", HANDSHAKE, now(), None, shake)
+        _in_time(sock, "do_handshake", shake)
     finally:
         give_back(sock)
+
+
+def _in_time(sock: ssl.SSLSocket, operation: str, call: Callable[[], Any]) -> Any:
+    """Make *call* within the ``handshake`` limit."""
+    if running:
+        check_deadline(sock, operation)
+    poll_in_time(sock, HANDSHAKE)
+    return go_on(sock, operation, HANDSHAKE, now(), None, call)
 
 
 def _remember_the_name(sock: ssl.SSLSocket) -> None:
@@ -137,10 +142,7 @@ def unwrap(self: ssl.SSLSocket) -> Any:
     sslobj = self._sslobj  # type: ignore[attr-defined]
     if not sslobj:
         return _plain_unwrap(self)
-    if running:
-        check_deadline(self, "unwrap")
-    poll_in_time(self, HANDSHAKE)
-    below = go_on(self, "unwrap", HANDSHAKE, now(), None, sslobj.shutdown)
+    below = _in_time(self, "unwrap", sslobj.shutdown)
     self._sslobj = None  # type: ignore[attr-defined]
     give_back(self)
     return below

@@ -262,7 +262,7 @@ def bare(body, prefix, documented=("__init__", "__enter__", "__exit__", "__eq__"
 
 #: What takes the name of an operation: the first text among its arguments.
 TELLERS = {"Patience", "fail", "finish", "must_wait", "plain_call", "plainly", "retell"} | {
-    *("go_on", "must_wait", "_retell", "_set_mode", "_with_flags", "_write", "bounded"),
+    *("_in_time", "go_on", "must_wait", "_retell", "_set_mode", "_with_flags", "_write", "bounded"),
     *("check_deadline", "in_time", "outlasts", "plainly_in_time", "resolved", "wait_to_read"),
 }
 
