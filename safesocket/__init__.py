@@ -47,6 +47,7 @@ The map of the house; imports run downwards only:
     _tlshints         what to look at next when TLS failed
     _tlserrors        the errors that need ssl
     errors            the exception tree (public)
+    _redaction        hosts as they may be shown
     _wording          the one sentence of an error
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered

@@ -52,10 +52,16 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def wish(family: str | None, happy_eyeballs: bool) -> None:
-    """Put what the process wishes in force."""
-    global _family, _happy
-    _family, _happy = family, happy_eyeballs
+def set_family(family: str | None) -> None:
+    """Put the wish of ``configure(family=)`` in force."""
+    global _family
+    _family = family
+
+
+def set_racing(racing: bool) -> None:
+    """Put the wish of ``configure(happy_eyeballs=)`` in force."""
+    global _happy
+    _happy = racing
 
 
 def wishes() -> tuple[str | None, bool]:
@@ -75,10 +81,8 @@ def _from_environment(variable: str, meanings: Mapping[Any, T], usual: T) -> T:
     return meanings[text.strip().lower()]
 
 
-wish(
-    _from_environment("SAFESOCKET_FAMILY", {name: name for name in _FAMILIES}, None),
-    _from_environment("SAFESOCKET_HAPPY_EYEBALLS", _SWITCH, True),
-)
+set_family(_from_environment("SAFESOCKET_FAMILY", {name: name for name in _FAMILIES}, None))
+set_racing(_from_environment("SAFESOCKET_HAPPY_EYEBALLS", _SWITCH, True))
 
 
 def only() -> int:

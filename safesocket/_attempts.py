@@ -9,6 +9,7 @@ import _socket
 
 from . import errors as e
 from ._failing import throw
+from ._redaction import shown
 from ._roles import CONNECTED
 from ._route import Route
 from ._translate import alike, leaf_of, tell, translate
@@ -74,10 +75,15 @@ def _told_for_all(attempts: list[Attempt], budget: Budget, asked: tuple[Any, Any
     error = attempts[place].error
     if isinstance(error, SafeSocketError):
         # Copies without tracebacks: those hold frames, and so the caller and this error.
-        tried = [Attempt(a.address, alike(a.error, type(a.error)), a.elapsed) for a in attempts]
+        tried = [_told_of(attempt) for attempt in attempts]
         error._attempt = place
         _tell(error, asked, attempts[place].address, budget.elapsed(), budget, tried)
     return error
+
+
+def _told_of(attempt: Attempt) -> Attempt:
+    error = alike(attempt.error, type(attempt.error))
+    return Attempt(shown(attempt.address), error, attempt.elapsed)
 
 
 def _as_connect_error(error: SafeSocketError) -> SafeSocketError:
@@ -101,5 +107,5 @@ def _tell(
         error.attempts = tried
         return
     family = _socket.AF_INET6 if len(address) > 2 else _socket.AF_INET
-    route = Route(family, _socket.SOCK_STREAM, asked, address, error.local, CONNECTED)
+    route = Route(family, _socket.SOCK_STREAM, asked, address, role=CONNECTED)
     tell(error, leaf_of(error, "connect"), route, elapsed, budget.limit, tried)

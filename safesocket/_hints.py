@@ -311,7 +311,7 @@ def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.Safe
         yield _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS
     if route.kind == _socket.SOCK_DGRAM:
         yield _ON_DATAGRAMS
-    if _is_loopback(error.address):
+    if _is_loopback(route.address):
         yield _ON_THIS_MACHINE
 
 

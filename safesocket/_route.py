@@ -117,7 +117,7 @@ def carry_over(source: Socket, target: Socket) -> None:
 class Route:
     """The two ends of a failed operation, as far as they are known: plain values."""
 
-    __slots__ = ("address", "family", "host", "kind", "local", "port", "role")
+    __slots__ = ("address", "family", "host", "kind", "local", "port", "role", "server_name")
 
     def __init__(
         self,
@@ -127,12 +127,14 @@ class Route:
         address: Any = None,
         local: Any = None,
         role: str = FRESH,
+        server_name: str | None = None,
     ) -> None:
         self.family = family
         self.kind = kind
         self.address = address
         self.local = local
         self.role = role
+        self.server_name = server_name  # that TLS asks for
         self.host, self.port = split(asked)
 
 
@@ -164,7 +166,8 @@ def route_of(sock: Socket, target: Any = None, tried: Any = None) -> Route:
     address = asked if is_numeric(asked) else tried
     if target is None and address is None:
         address = (known and known.address) or _name(_getpeername, sock)
-    return Route(_family(sock), _kind(sock), asked, address, _name(_getsockname, sock), role)
+    local, server_name = _name(_getsockname, sock), getattr(sock, "server_hostname", None)
+    return Route(_family(sock), _kind(sock), asked, address, local, role, server_name)
 
 
 def _name(read: Any, sock: Socket) -> Any:

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import _socket
 
-from . import _addresses, _timeouts, _translate
+from . import _addresses, _redaction, _timeouts, _translate
 from ._exempt import over
 from ._route import note, recall
 from ._timeouts import Timeouts, limits_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket
     from types import EllipsisType
-    from typing import Literal
+    from typing import Any, Literal
 
     from ._addresses import Family
+
+
+#: what configure() sets besides limits -> what leaves it unchanged, how a value is checked, and
+#: how it is put in force
+_WISHES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], None]]] = {
+    "message": (None, _translate.checked_mode, _translate.set_mode),
+    "happy_eyeballs": (None, _addresses.checked_switch, _addresses.set_racing),
+    "family": (..., _addresses.checked_family, _addresses.set_family),
+    "redact": (..., _redaction.checked, _redaction.wish),
+}
 
 
 def configure(
@@ -28,6 +39,7 @@ def configure(
     message: Literal["append", "note", "off"] | None = None,
     family: Family | EllipsisType | None = ...,
     happy_eyeballs: bool | None = None,
+    redact: Callable[[str], str] | EllipsisType | None = ...,
     **named: float | None,
 ) -> None:
     """Set the limits of this process, where errors say what they know, and how to connect.
@@ -36,28 +48,30 @@ def configure(
 
     Args:
         limits: all limits at once.
-        message: "append" (the default) adds the sentence to ``str(error)``; "note" leaves the
-            text as the stdlib's and puts the sentence into a PEP 678 note, for programs that
-            compare texts; "off" adds nothing anywhere. The attributes are there in every mode.
+        message: "append" (the default) adds the sentence to ``str(error)``; "note" puts it into a
+            PEP 678 note, for programs that compare texts; "off" adds nothing anywhere.
         family: which addresses ``create_connection`` looks up and tries: "ipv4" or "ipv6" alone,
             "prefer-ipv4" or "prefer-ipv6" first, None for all in the resolver's order.
         happy_eyeballs: whether it races the addresses of a host (the default).
+        redact: a callable that gets a host name, IP address or AF_UNIX path and returns what
+            errors, logs and profiles show in its place; None shows it as it is.
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
-        TypeError: an unknown name, a limit that is not a number, or *happy_eyeballs* is no bool.
-        ValueError: a limit is negative or not a number, *message* is none of the three, or
-            *family* none of the four.
+        TypeError: an unknown name, a limit that is not a number, *happy_eyeballs* is no bool, or
+            *redact* cannot be called.
+        ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
     """
     chosen = limits_from("configure", limits, named)
-    wished, racing = _addresses.wishes()
-    if family is not ...:
-        wished = _addresses.checked_family(family)
-    if happy_eyeballs is not None:
-        racing = _addresses.checked_switch(happy_eyeballs)
-    if message is not None:
-        _translate.set_mode(message)
-    _addresses.wish(wished, racing)
+    asked: dict[str, Any] = {"message": message, "happy_eyeballs": happy_eyeballs}
+    asked |= {"family": family, "redact": redact}
+    wishes = [
+        (put, check(asked[name]))
+        for name, (unchanged, check, put) in _WISHES.items()
+        if asked[name] is not unchanged
+    ]
+    for put, value in wishes:
+        put(value)
     _timeouts.configure_limits(chosen)
 
 

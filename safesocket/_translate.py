@@ -11,7 +11,7 @@ import errno as _errno
 import socket as stdlib
 from socket import gaierror, herror
 
-from . import _wording
+from . import _redaction, _wording
 from . import errors as e
 from ._hints import hint_for
 from ._roles import ACCEPTED, BOUND
@@ -106,16 +106,21 @@ _NO_SUCH_NAME = {
 
 _KERNEL = Limit(None, "", "kernel")
 
-_FACTS = ("host", "port", "address", "local")
+_FACTS = ("host", "port", "address")
 
 _mode = "append"
+
+
+def checked_mode(mode: str) -> str:
+    """Return *mode* if it is a wish of ``configure(message=)``."""
+    if mode not in ("append", "note", "off"):
+        raise ValueError(f"message must be 'append', 'note' or 'off', not {mode!r}")
+    return mode
 
 
 def set_mode(mode: str) -> None:
     """Say where the sentence goes: "append" to the text, into a "note", or nowhere ("off")."""
     global _mode
-    if mode not in ("append", "note", "off"):
-        raise ValueError(f"message must be 'append', 'note' or 'off', not {mode!r}")
     _mode = mode
 
 
@@ -152,6 +157,7 @@ def translate(
     umbrella = _UMBRELLAS.get(PHASES.get(operation, _ANY), ())
     kind: type[e.SafeSocketError] = e.combined(leaf, *umbrella, *_builtin(exc))  # type: ignore[arg-type]
     error = _like(exc, kind)
+    _redaction.hide(error, route.host, route.address, route.local, route.server_name)
     error.operation = operation
     if isinstance(exc, e.ResolveTimeoutError):
         error._stuck = exc._stuck
@@ -172,7 +178,9 @@ def tell(
     """Set what is known about *error*, and its notes; what an earlier telling said is replaced."""
     facts = error.__dict__
     for name in _FACTS:
-        facts[name] = getattr(route, name)
+        facts[name] = _redaction.shown(getattr(route, name))
+    if route.local is not None:  # or an earlier telling's stays
+        facts["local"] = _redaction.shown(route.local)
     facts["elapsed"] = elapsed
     if attempts:
         facts["attempts"] = attempts

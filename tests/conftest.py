@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 import safesocket
-from safesocket import _addresses, _timeouts, _translate
+from safesocket import _addresses, _redaction, _timeouts, _translate
 
 
 def pytest_configure():
@@ -22,13 +22,15 @@ def pytest_configure():
 def settings_of_the_process():
     """What a test sets for the whole process, ``configure`` above all, ends with the test."""
     limits, mode = dict(_timeouts._process), _translate._mode
-    wishes = _addresses.wishes()
+    (family, racing), redact = _addresses.wishes(), _redaction.wished()
     default = socket.getdefaulttimeout()
     yield
     _timeouts._process.clear()
     _timeouts._process.update(limits)
     _translate._mode = mode
-    _addresses.wish(*wishes)
+    _addresses.set_family(family)
+    _addresses.set_racing(racing)
+    _redaction.wish(redact)
     socket.setdefaulttimeout(default)
 
 

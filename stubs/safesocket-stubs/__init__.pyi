@@ -1205,18 +1205,19 @@ def configure(
 
     Args:
         limits: all limits at once.
-        message: "append" (the default) adds the sentence to ``str(error)``; "note" leaves the
-            text as the stdlib's and puts the sentence into a PEP 678 note, for programs that
-            compare texts; "off" adds nothing anywhere. The attributes are there in every mode.
+        message: "append" (the default) adds the sentence to ``str(error)``; "note" puts it into a
+            PEP 678 note, for programs that compare texts; "off" adds nothing anywhere.
         family: which addresses ``create_connection`` looks up and tries: "ipv4" or "ipv6" alone,
             "prefer-ipv4" or "prefer-ipv6" first, None for all in the resolver's order.
         happy_eyeballs: whether it races the addresses of a host (the default).
+        redact: a callable that gets a host name, IP address or AF_UNIX path and returns what
+            errors, logs and profiles show in its place; None shows it as it is.
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
-        TypeError: an unknown name, a limit that is not a number, or *happy_eyeballs* is no bool.
-        ValueError: a limit is negative or not a number, *message* is none of the three, or
-            *family* none of the four.
+        TypeError: an unknown name, a limit that is not a number, *happy_eyeballs* is no bool, or
+            *redact* cannot be called.
+        ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
     """
 
 def set_timeouts(
