@@ -63,8 +63,12 @@ def configure(
         ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
     """
     chosen = limits_from("configure", limits, named)
-    asked: dict[str, Any] = {"message": message, "happy_eyeballs": happy_eyeballs}
-    asked |= {"family": family, "redact": redact}
+    _wish(message=message, happy_eyeballs=happy_eyeballs, family=family, redact=redact)
+    _timeouts.configure_limits(chosen)
+
+
+def _wish(**asked: Any) -> None:
+    """Put what is *asked* in force: all of it, or nothing if a part is wrong."""
     wishes = [
         (put, check(asked[name]))
         for name, (unchanged, check, put) in _WISHES.items()
@@ -72,7 +76,6 @@ def configure(
     ]
     for put, value in wishes:
         put(value)
-    _timeouts.configure_limits(chosen)
 
 
 def set_timeouts(sock: Socket, limits: Timeouts | None = None, /, **named: float | None) -> None:
