@@ -122,6 +122,7 @@ CONTENDERS = (
     TIMED,
     SAFE,
     SAFE_TIMED,
+    Contender("floor", "floor", "socket"),
     Contender("PySocks", "socks", "socksocket"),
     # An event loop that is running may disturb its neighbours: a process of its own, with a
     # reference of its own. The calls are made in the main greenlet; the loop starts at the
