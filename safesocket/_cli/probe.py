@@ -19,7 +19,7 @@ from .._limits import checked
 from . import report, steps
 from .findings import Findings
 from .target import TLS_PORTS, Target, host_name, read
-from .verdict import INTERRUPTED, Verdict, verdict_on
+from .verdict import Verdict, verdict_on
 
 _safe_ssl: Any = safe_ssl  # whose names are there at run time only
 
@@ -57,7 +57,7 @@ def main(words: Sequence[str]) -> int:
         findings.interrupted = True
     verdict = verdict_on(findings, options.warn_days)
     print(_document(findings, verdict) if options.json else _text(findings, verdict))
-    return INTERRUPTED if findings.interrupted else verdict.status
+    return verdict.status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,9 +121,15 @@ def _context(options: argparse.Namespace) -> ssl.SSLContext:
         context = _safe_ssl.create_default_context(cafile=options.ca)
     except OSError as exc:
         raise ValueError(f"--ca {options.ca}: {exc.strerror or exc}") from None
-    if options.alpn:
-        context.set_alpn_protocols(options.alpn.split(","))
+    if options.alpn is not None:
+        _offer(context, options.alpn.split(","))
     return context  # type: ignore[no-any-return]
+
+
+def _offer(context: ssl.SSLContext, protocols: list[str]) -> None:
+    if not all(0 < len(name.encode()) < 256 for name in protocols):
+        raise ValueError("--alpn takes names of 1 to 255 bytes, with commas between them")
+    context.set_alpn_protocols(protocols)
 
 
 def _text(findings: Findings, verdict: Verdict) -> str:

@@ -34,7 +34,7 @@ def waiting(what: str, limit: float | None) -> Iterator[None]:
 
 def _tell(done: threading.Event, what: str, limit: float | None) -> None:
     began = time.monotonic()
-    whole = "" if limit is None else f" of {limit:.0f} s"
+    whole = "" if limit is None else f" of {round(limit, 1):g} s"
     line = ""
     while not done.wait(_PATIENCE):
         line = f"{what} … {time.monotonic() - began:.0f} s{whole}"[: WIDTH - 1].ljust(len(line))

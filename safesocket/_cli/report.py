@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .._hosts import is_number
 from .._wording import duration
 from .certificate import Certificate, counted, day, listed
 from .findings import Connection, Findings, FirstByte, Handshake
@@ -33,7 +34,7 @@ def lines(findings: Findings, verdict: Verdict) -> Iterator[str]:
 
 def _entries(findings: Findings) -> Iterator[tuple[str, str, str]]:
     """Yield label, text and style of each entry."""
-    if findings.look_up is not None:
+    if findings.look_up is not None and not is_number(findings.host):
         error = findings.look_up.error
         found = cause(error) or counted(len(findings.look_up.addresses), "address")
         took = duration(findings.look_up.seconds)
@@ -56,7 +57,7 @@ def _connected(one: Connection) -> str:
     took = duration(one.seconds)
     if one.error is not None:
         return f"{cause(one.error)}, {took}"
-    return f"connected, {took}" + (f", rtt {duration(one.rtt)}" if one.rtt else "")
+    return f"connected, {took}" + (f", rtt {one.rtt * 1000:.3g} ms" if one.rtt else "")
 
 
 def _shaken(tls: Handshake) -> str:
@@ -80,15 +81,15 @@ def _certificates(findings: Findings) -> Iterator[tuple[str, str, str]]:
         if len(told) > 1:
             yield "certificate", f"of {', '.join(addresses)}:", ""
         if tls.certificate is not None:
-            yield from (("certificate", text, "") for text in _described(tls.certificate))
+            said = _described(tls.certificate, tls.verified)
+            yield from (("certificate", text, "") for text in said)
         yield from (("certificate", text, _BAD) for text in tls.flaws)
 
 
-def _described(certificate: Certificate) -> Iterator[str]:
+def _described(certificate: Certificate, verified: bool) -> Iterator[str]:
     yield f"for {listed(certificate.names) or certificate.subject}"
     yield f"issued by {certificate.issuer}"
-    left = certificate.days_left
-    days = f", {counted(left, 'more day')}" if left >= 0 else ""
+    days = f", {counted(certificate.days_left, 'more day')}" if verified else ""
     yield f"valid from {day(certificate.not_before)} to {day(certificate.not_after)}{days}"
 
 

@@ -26,7 +26,7 @@ from .._wording import clean, place
 from . import handshake
 from .findings import Connection, Findings, FirstByte, Lookup, escaped
 from .progress import waiting
-from .target import Target
+from .target import UNIX, Target
 
 now = time.monotonic
 
@@ -49,10 +49,9 @@ def take(findings: Findings, target: Target, wishes: Wishes) -> None:
     with deadline(wishes.deadline), _limits(wishes.timeout), ExitStack() as stack:
         sockets = []
         for family, address in _addresses(findings, target):
-            sock: Any = None
             connection = Connection(place(address), NAMES.get(family, "AF_UNIX"))
+            sock: Any = _connect(connection, family, address)
             findings.connections.append(connection)
-            sock = _connect(connection, family, address)
             if sock is not None and wishes.context is not None:
                 connection.tls, sock = handshake.shake_hands(sock, family, address, wishes)
             if sock is not None:
@@ -71,8 +70,8 @@ def _limits(seconds: float | None) -> AbstractContextManager[None]:
 
 def _addresses(findings: Findings, target: Target) -> Iterator[tuple[int, Any]]:
     """Yield family and address of each address that *target* has, in the order to try them."""
-    if target.is_path:
-        yield socket.AF_UNIX, target.host
+    if target.is_path and UNIX is not None:
+        yield UNIX, target.host
         return
     began = now()
     try:

@@ -31,7 +31,8 @@ TLS_PORTS = {
     8883: "secure-mqtt",
 }
 
-_UNIX = "unix:"
+UNIX = getattr(socket, "AF_UNIX", None)  # Windows: None
+_SCHEME_OF_PATHS = "unix:"
 
 
 class Target(NamedTuple):
@@ -61,8 +62,8 @@ def read(word: str) -> Target:
     Raises:
         ValueError: it stands for nothing, and why.
     """
-    if word.startswith((_UNIX, "/", "./", "../")):
-        return _path(word.removeprefix(_UNIX))
+    if word.startswith((_SCHEME_OF_PATHS, "/", "./", "../")):
+        return _path(word.removeprefix(_SCHEME_OF_PATHS))
     if "://" in word:
         return _url(word)
     host, port = _split(word)
@@ -70,7 +71,7 @@ def read(word: str) -> Target:
 
 
 def _path(path: str) -> Target:
-    if not hasattr(socket, "AF_UNIX"):
+    if UNIX is None:
         raise ValueError("this system has no AF_UNIX for Python")
     if not path.strip("@"):
         raise ValueError("which path? write unix:/run/server.sock, or unix:@name (abstract)")

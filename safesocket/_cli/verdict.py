@@ -134,16 +134,21 @@ def _praise(findings: Findings) -> Iterator[str]:
     alive = [one for one in findings.connections if one.error is None]
     if findings.look_up is None:
         yield "a server listens there"
-    elif len(alive) < len(findings.connections):
-        families = {one.family for one in findings.connections if not one.routed}
-        number = f"{len(alive)} of {counted(len(findings.connections), 'address')}"
-        yield f"{number} answer, and to {' and '.join(sorted(families))} there is no way from here"
     else:
-        yield f"{counted(len(alive), 'address')} answer{'s' if len(alive) == 1 else ''}"
+        yield _number(findings, len(alive))
     certificates = [one.tls.certificate for one in alive if one.tls and one.tls.certificate]
     if certificates:
         days = min(one.days_left for one in certificates)
         yield f"TLS is fine, the certificate is good for {counted(days, 'more day')}"
+
+
+def _number(findings: Findings, alive: int) -> str:
+    answer = "answers" if alive == 1 else "answer"
+    away = sorted({one.family for one in findings.connections if not one.routed})
+    if not away:
+        return f"{counted(alive, 'address')} {answer}"
+    of_all = f"{alive} of {counted(len(findings.connections), 'address')}"
+    return f"{of_all} {answer}, and to {' and '.join(away)} there is no way from here"
 
 
 # In words.
@@ -156,8 +161,9 @@ def cause(error: SafeSocketError | None) -> str:
     reason = getattr(error, "reason", None)
     if reason:
         return clean(str(reason).replace("_", " ").lower())
-    text = clean(error.strerror or (error.args[0] if error.args else type(error).__name__))
-    return f"{text} ({_limit(error)})" if isinstance(error, SocketTimeoutError) else text
+    if isinstance(error, SocketTimeoutError):
+        return f"timed out ({_limit(error)})"
+    return clean(error.strerror or (error.args[0] if error.args else type(error).__name__))
 
 
 def _limit(error: SafeSocketError) -> str:
