@@ -655,6 +655,36 @@ def test_certificate_of_the_chain_that_is_wrong():
     assert certificate.flaws(None, error, NAME, 1) == [r"revoked\n"]
 
 
+def test_certificate_that_cannot_be_read(seen, known, ca):
+    """Where the other connections fail, OpenSSL's word for what is wrong is all there is."""
+
+    def once():
+        talks = iter([tls(expired())])
+
+        def talk(sock):
+            return next(talks, socket.socket.close)(sock)
+
+        return talk
+
+    with serving(once()) as one, serving(once()) as other:
+        status, lines, said = seen(one, *with_tls(ca))
+        document = known(other, *with_tls(ca))
+    assert status == FLAWED
+    assert "certificate certificate has expired" in lines
+    assert said == "reachable, but certificate has expired"
+    assert document["connections"][0]["tls"]["certificate"] is None
+
+
+def test_tls_on_some_addresses(seen, ca, monkeypatch):
+    """One machine of many that does not speak TLS is named: status 1."""
+    with serving(tls()) as one, serving(says(b"220 mail.test ESMTP\r\n")) as other:
+        names_stand_for(monkeypatch, one, other)
+        status, _, said = seen("mail.test:80", *with_tls(ca))
+    assert status == FLAWED
+    assert said.startswith("reachable, but TLS fails: this port does not speak TLS")
+    assert said.endswith(f" ({LOOPBACK}:{other[1]})")
+
+
 def test_several_certificates(seen, ca, monkeypatch):
     """One machine of many with an old certificate is found, and named."""
     good, old = authority().issue_cert(NAME), expired()
@@ -815,7 +845,7 @@ def test_interrupted(options):
     with testing.never_answers() as (host, port):
         words = [f"{host}:{port}", "--first-byte", "forever", *options]
         status, output, shown = on_terminal(*words, until="… 1 s")
-    line = f"wait for a greeting from {host}:{port} … 1 s"
+    line = f"wait for a greeting from {host}:{port} … 1 s of 30 s"
     assert (status, shown) == (130, f"\r{line}\r{' ' * len(line)}\r")
     if options:
         document = json.loads(output)
@@ -833,6 +863,16 @@ def test_interrupted_while_it_connects():
     assert status == 130
     assert f"connect to {host}:{port} … 1 s of 10 s" in shown
     assert json.loads(output)["connections"] == []
+
+
+def test_interrupted_while_it_shakes_hands():
+    """What is known is told: there is a connection, and nothing of TLS."""
+    with testing.never_answers() as (host, port):
+        status, output, shown = on_terminal(f"https://{host}:{port}", "--json", until="… 1 s")
+    assert status == 130
+    assert f"TLS handshake with {host}:{port} … 1 s of 10 s" in shown
+    (connection,) = json.loads(output)["connections"]
+    assert (connection["error"], connection["tls"]) == (None, None)
 
 
 def test_progress():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from safesocket import ssl as safe_ssl
@@ -57,9 +58,7 @@ def shake_hands(sock: Socket, family: int, address: Any, wishes: Wishes) -> tupl
         known.seconds = now() - began
         known.error = exc.with_traceback(None)
         known.answered = _plain_answer(tls, exc)
-        if isinstance(exc, CertificateError):
-            _look_closer(known, family, address, wishes.server_name)
-            known.flaws = flaws(known.certificate, exc, wishes.server_name, time.time())
+        _look_closer(known, family, address, wishes.server_name)
         return known, None
     except BaseException:
         tls.close()
@@ -102,6 +101,15 @@ def _plain_answer(tls: Any, error: SafeSocketError) -> str | None:
 
 
 def _look_closer(known: Handshake, family: int, address: Any, name: str) -> None:
+    """Find out what is wrong with the certificate, if it was refused."""
+    error = known.error
+    if isinstance(error, CertificateError):
+        with suppress(OSError, ValueError):  # that it was refused, and why, is known already
+            _read_unverified(known, family, address, name)
+        known.flaws = flaws(known.certificate, error, name, time.time())
+
+
+def _read_unverified(known: Handshake, family: int, address: Any, name: str) -> None:
     """Fill in what the handshake did not tell: two more connections.
 
     One without verification gives the certificate's bytes. As ``getpeercert`` has no fields where
@@ -109,14 +117,11 @@ def _look_closer(known: Handshake, family: int, address: Any, name: str) -> None
     """
     blind, trusting = _context(ssl.CERT_NONE), _context(ssl.CERT_REQUIRED)
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
-    try:
-        with _shaken(blind, family, address, name) as tls:
-            _describe(known, tls)
-            trusting.load_verify_locations(cadata=tls.getpeercert(True))
-        with _shaken(trusting, family, address, name) as tls:
-            known.certificate = _certificate(tls)
-    except SafeSocketError:
-        return  # that it was refused, and why, is known already
+    with _shaken(blind, family, address, name) as tls:
+        _describe(known, tls)
+        trusting.load_verify_locations(cadata=tls.getpeercert(True))
+    with _shaken(trusting, family, address, name) as tls:
+        known.certificate = _certificate(tls)
 
 
 def _context(verify_mode: ssl.VerifyMode) -> Any:

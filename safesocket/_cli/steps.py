@@ -130,18 +130,18 @@ def _listen(sockets: list[tuple[Connection, Any]], seconds: float) -> None:
     end = now() + seconds
     for connection, sock in sockets:
         left = max(end - now(), 0.0)
-        with waiting(f"wait for a greeting from {connection.address}", left):
-            heard = _first_byte(sock, left)
+        with timeouts(read=left):
+            heard = _first_byte(connection.address, sock)
         if connection.tls is not None and isinstance(heard.error, TLSError):
             connection.tls.error = heard.error  # TLS 1.3: the server may refuse afterwards
         else:
             connection.first_byte = heard
 
 
-def _first_byte(sock: Any, seconds: float) -> FirstByte:
+def _first_byte(address: str, sock: Any) -> FirstByte:
     began = now()
     try:
-        with timeouts(read=seconds):
+        with waiting(f"wait for a greeting from {address}", limit("read").seconds):
             data = sock.recv(_MOST)
     except SocketTimeoutError:
         return FirstByte(now() - began, "silence")
