@@ -905,6 +905,7 @@ def test_help_has_the_statuses(capsys):
     text = capsys.readouterr().out
     assert re.findall(r"(?m)^  (\d+) ", text) == ["0", "1", "2", "3", "4", "5", "130"]
     assert str(max(target.TLS_PORTS)) in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_escaped():

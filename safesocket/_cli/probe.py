@@ -26,16 +26,19 @@ _safe_ssl: Any = safe_ssl  # whose names are there at run time only
 _EPILOG = f"""
 exit status:
   0    all is well
-  1    reachable, but something is wrong: a certificate that is refused or expires soon, an address
-       that does not answer, a connection that is closed at once
+  1    reachable, but something is wrong: a certificate that is refused or
+       expires soon, an address that does not answer, a connection that is
+       closed at once
   2    wrong usage
   3    the name was not found, or the look-up failed
   4    no address could be connected to
   5    connected, but TLS failed
   130  interrupted; what is known so far is shown
 
-TLS is spoken by itself on ports {", ".join(map(str, TLS_PORTS))}.
-SECONDS may be 'forever'. SAFESOCKET_CONNECT=5 and the like in the environment set limits, too.
+TLS is spoken by itself on these ports, and as a URL says:
+  {", ".join(map(str, TLS_PORTS))}
+SECONDS may be 'forever'. Without --timeout the limits in force hold, such as
+those of SAFESOCKET_CONNECT and SAFESOCKET_HANDSHAKE in the environment.
 Nothing is sent but what connecting and TLS send. See docs/probe.md.
 """
 
@@ -74,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--server-name", metavar="NAME", help="the name the certificate is to be for")
     add("--ca", metavar="FILE", help="trust the authorities in FILE instead of the system's")
     add("--alpn", metavar="NAMES", help="protocols to offer, such as h2,http/1.1")
-    add("--timeout", type=_seconds, metavar="SECONDS", help="limit of each step")
-    add("--deadline", type=_seconds, default=30.0, metavar="SECONDS", help="of all (30)")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="limit of each look-up, connect, handshake")
+    add("--deadline", type=_seconds, default=30.0, metavar="SECONDS", help="limit of all together (30)")
     add("--first-byte", type=_seconds, default=1.0, metavar="SECONDS", help=_FIRST_BYTE)
     add("--warn-days", type=float, default=14, metavar="DAYS", help=_WARN_DAYS)
     add("--json", action="store_true", help="print one JSON document")

@@ -15,21 +15,9 @@ from .._wording import clean, place
 #: scheme -> port and whether TLS is spoken from the start, for machines without services(5)
 _SCHEMES = {"http": (80, False), "https": (443, True), "ws": (80, False), "wss": (443, True)}
 
-#: Ports on which TLS is spoken from the start; IANA's service names.
-TLS_PORTS = {
-    443: "https",
-    465: "submissions",
-    636: "ldaps",
-    853: "domain-s",
-    990: "ftps",
-    993: "imaps",
-    995: "pop3s",
-    5061: "sips",
-    5671: "amqps",
-    6514: "syslog-tls",
-    8443: "https-alt",
-    8883: "secure-mqtt",
-}
+#: Ports on which TLS is spoken from the start: https, submissions, ldaps, domain-s (DNS), ftps,
+#: imaps, pop3s, sips, amqps, syslog-tls, a second https, MQTT; IANA's registry.
+TLS_PORTS = (443, 465, 636, 853, 990, 993, 995, 5061, 5671, 6514, 8443, 8883)
 
 UNIX = getattr(socket, "AF_UNIX", None)  # Windows: None
 _SCHEME_OF_PATHS = "unix:"
