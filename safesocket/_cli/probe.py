@@ -77,8 +77,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--server-name", metavar="NAME", help="the name the certificate is to be for")
     add("--ca", metavar="FILE", help="trust the authorities in FILE instead of the system's")
     add("--alpn", metavar="NAMES", help="protocols to offer, such as h2,http/1.1")
-    add("--timeout", type=_seconds, metavar="SECONDS", help="limit of each look-up, connect, handshake")
-    add("--deadline", type=_seconds, default=30.0, metavar="SECONDS", help="limit of all together (30)")
+    add(
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="limit of each look-up, connect, handshake",
+    )
+    add(
+        "--deadline",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="limit of all together (30)",
+    )
     add("--first-byte", type=_seconds, default=1.0, metavar="SECONDS", help=_FIRST_BYTE)
     add("--warn-days", type=float, default=14, metavar="DAYS", help=_WARN_DAYS)
     add("--json", action="store_true", help="print one JSON document")

@@ -37,7 +37,7 @@ def _tell(done: threading.Event, what: str, limit: float | None) -> None:
     whole = "" if limit is None else f" of {round(limit, 1):g} s"
     line = ""
     while not done.wait(_PATIENCE):
-        line = f"{what} … {time.monotonic() - began:.0f} s{whole}"[: WIDTH - 1].ljust(len(line))
+        line = f"{what} … {int(time.monotonic() - began)} s{whole}"[: WIDTH - 1].ljust(len(line))
         _write(f"\r{line}")
     if line:
         _write(f"\r{' ' * len(line)}\r")
