@@ -12,7 +12,7 @@ nothing anywhere.
 
 The map of the house; imports run downwards only:
 
-    __main__, _cli/   the commands: run, demo, errors
+    __main__, _cli/   the commands: run, probe, demo, errors
     _startup/         what a program goes through that ``run`` starts
     testing, _peers   real misbehaving peers (public), and what they are made of; they stand alone
     ssl               the drop-in for ssl (public)

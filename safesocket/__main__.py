@@ -19,8 +19,8 @@ CLOSED_EARLY = 1
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that *argv* names and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["run"]:  # most of these words are the program's, and none of argparse's
-        return _run(argparse.Namespace(command="run", words=words[1:]))
+    if words[:1] in (["run"], ["probe"]):  # they have parsers of their own
+        return _run(argparse.Namespace(command=words[0], words=words[1:]))
     parser = _parser()
     options = parser.parse_args(words)
     if options.version:
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="command")
     commands.add_parser("run", help="run a program, unchanged, with safesocket installed")
+    commands.add_parser("probe", help="look at a peer: name, addresses, TLS, certificate, greeting")
     demo = commands.add_parser("demo", help="see the stdlib hang where safesocket answers")
     demo.add_argument("--programs", action="store_true", help="show what the programs are")
     errors = commands.add_parser("errors", help="print the table of errors")
@@ -70,6 +71,12 @@ def _program(options: argparse.Namespace) -> int:
     return run.main(options.words)
 
 
+def _probe(options: argparse.Namespace) -> int:
+    from ._cli import probe
+
+    return probe.main(options.words)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from ._cli import demo
 
@@ -84,6 +91,7 @@ def _errors(options: argparse.Namespace) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _program,
+    "probe": _probe,
     "demo": _demo,
     "errors": _errors,
 }

@@ -48,8 +48,8 @@ def raise_for(
         errors.clear()
 
 
-def _most_telling(attempts: Sequence[Attempt]) -> int:
-    """Return the place of the error to raise: of equals the last, as in the stdlib."""
+def most_telling(attempts: Sequence[Any]) -> int:
+    """Return which of *attempts* has the error to raise: of equals the last, as in the stdlib."""
     last = len(attempts) - 1
     if not all(isinstance(attempt.error, SafeSocketError) for attempt in attempts):
         return last  # BlockingIOError, or what a subclass of the program's raised
@@ -71,7 +71,7 @@ def _told_alone(attempt: Attempt, budget: Budget, asked: tuple[Any, Any]) -> OSE
 
 def _told_for_all(attempts: list[Attempt], budget: Budget, asked: tuple[Any, Any]) -> OSError:
     """Return the most telling error, told as the failure of the whole call."""
-    place = _most_telling(attempts)
+    place = most_telling(attempts)
     error = attempts[place].error
     if isinstance(error, SafeSocketError):
         # Copies without tracebacks: those hold frames, and so the caller and this error.

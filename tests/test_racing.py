@@ -357,7 +357,7 @@ FOREIGN = OSError("the proxy says no")
 def test_most_telling_error(tried, place):
     """An answer tells more than silence, silence more than no way; of equals the last."""
     attempts = [Attempt(("127.0.0.1", 1), error, 0.1) for error in tried]
-    assert _attempts._most_telling(attempts) == place
+    assert _attempts.most_telling(attempts) == place
 
 
 @pytest.mark.parametrize("source", ["configure", "timeouts", "settimeout"])
