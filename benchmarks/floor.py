@@ -1,8 +1,8 @@
 """The least that a drop-in written in Python can cost: a class that only passes calls on.
 
-Nothing is limited, waited for or translated here. What this class costs more than the stdlib's is the
-price of one Python function around C's method, which no library written in Python can go below; what
-safesocket costs more than this class is safesocket's own.
+Nothing is limited, waited for or translated here. What this class costs more than the stdlib's is
+the price of one Python function around C's method, which no library written in Python can go below;
+what safesocket costs more than this class is safesocket's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write docs/performance.svg, and the tables of docs/performance.md, from what ``compare`` measured.
+"""Write the chart and the tables of docs/performance.md from what ``compare`` measured.
 
     python benchmarks/compare.py --json results.json
     python benchmarks/publish.py results.json
