@@ -13,8 +13,9 @@ from __future__ import annotations
 import _socket
 from weakref import ref
 
+from . import _tcpinfo
 from ._hosts import is_number
-from ._roles import FRESH
+from ._roles import ACCEPTED, FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any
 
+    from ._tcpinfo import Facts
     from ._timeouts import Limits
 
 _getpeername = _socket.socket.getpeername
@@ -115,9 +117,9 @@ def carry_over(source: Socket, target: Socket) -> None:
 
 
 class Route:
-    """The two ends of a failed operation, as far as they are known: plain values."""
+    """The two ends of a failed operation, and what is known of them: plain values."""
 
-    __slots__ = ("address", "family", "host", "kind", "local", "port", "role")
+    __slots__ = ("address", "family", "host", "kind", "local", "port", "role", "tcp")
 
     def __init__(
         self,
@@ -127,12 +129,14 @@ class Route:
         address: Any = None,
         local: Any = None,
         role: str = FRESH,
+        tcp: Facts | None = None,
     ) -> None:
         self.family = family
         self.kind = kind
         self.address = address
         self.local = local
         self.role = role
+        self.tcp = tcp
         self.host, self.port = split(asked)
 
 
@@ -164,7 +168,8 @@ def route_of(sock: Socket, target: Any = None, tried: Any = None) -> Route:
     address = asked if is_numeric(asked) else tried
     if target is None and address is None:
         address = (known and known.address) or _name(_getpeername, sock)
-    return Route(_family(sock), _kind(sock), asked, address, _name(_getsockname, sock), role)
+    local, tcp = _name(_getsockname, sock), _tcpinfo.evidence(sock, accepted=role == ACCEPTED)
+    return Route(_family(sock), _kind(sock), asked, address, local, role, tcp)
 
 
 def _name(read: Any, sock: Socket) -> Any:
