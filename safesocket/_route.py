@@ -117,7 +117,19 @@ def carry_over(source: Socket, target: Socket) -> None:
 class Route:
     """The two ends of a failed operation, as far as they are known: plain values."""
 
-    __slots__ = ("address", "family", "host", "kind", "local", "port", "role", "server_name")
+    __slots__ = (
+        "address",
+        "family",
+        "finding",
+        "host",
+        "kind",
+        "local",
+        "port",
+        "role",
+        "server_name",
+    )
+
+    finding: str | None  #: what a look around has shown of the cause
 
     def __init__(
         self,
@@ -135,6 +147,7 @@ class Route:
         self.local = local
         self.role = role
         self.server_name = server_name  # that TLS asks for
+        self.finding = None
         self.host, self.port = split(asked)
 
 

@@ -188,6 +188,7 @@ def tell(
         facts["_role"] = route.role
     if isinstance(error, TimeoutError):
         _name_limit(error, limit if error.errno is None or isinstance(error, gaierror) else _KERNEL)
+    facts["_finding"] = route.finding
     facts["hint"] = hint_for(error, leaf, route)
     _add_notes(error)
 
