@@ -49,7 +49,7 @@ def used_up(look: Look) -> str | None:
         return None
     if limit < 1:
         return None
-    return f"{_counted(limit)}{_most_of_them()}: {_ADVICE}{_hard(limit)}"
+    return f"{_counted(limit)}{_most_of_them(limit)}: {_ADVICE}{_hard(limit)}"
 
 
 def _counted(limit: int) -> str:
@@ -79,12 +79,12 @@ def _hard(limit: int) -> str:
     return f"; up to {hard:,} without a privilege" if hard > limit else ""
 
 
-def _most_of_them() -> str:
+def _most_of_them(limit: int) -> str:
     """Return whom the most of the sockets talk to, where they are more than a few."""
     counts: dict[Any, int] = {}
     notes = all_notes()
     for note in notes[:MOST]:
-        end = _other_end(note)
+        end = _other_end(note, limit)
         counts[end] = counts.get(end, 0) + 1
     counts.pop(None, None)
     end = max(counts, key=counts.__getitem__, default=None)
@@ -96,10 +96,10 @@ def _most_of_them() -> str:
     return f", {at_least}{counts[end]:,} of those {with_whom}"
 
 
-def _other_end(note: Note) -> Any:
+def _other_end(note: Note, limit: int) -> Any:
     """Return whether the socket was accepted, and who is at its other end; None if nobody is."""
     sock, asked = note(), note.asked
-    if sock is None or asked is None or fileno(sock) < 0:
+    if sock is None or asked is None or not 0 <= fileno(sock) < limit:
         return None
     if note.role == ACCEPTED:
         return True, asked[0] if isinstance(asked, tuple) else asked  # each has a port of its own
