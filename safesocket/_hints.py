@@ -11,6 +11,7 @@ import _socket
 
 from . import _tcphints, _tlshints
 from . import errors as e
+from ._hostnames import oddity
 from ._roles import ACCEPTED, FRESH
 
 TYPE_CHECKING = False
@@ -269,24 +270,33 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
     if leaf is e.SocketOperationError and error.errno is None:
         return _DEAD_STREAM if error.operation == "read" else None  # the text says it all
     if issubclass(leaf, e.ResolveError):
-        return _of_a_lookup(error, leaf)
+        return _of_a_lookup(error, leaf, route)
     if issubclass(leaf, e.TLSError) and leaf not in _HINTS:
         return _tlshints.hint_for(error, from_a_client=route.role == ACCEPTED)
-    text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
-    text = _tcphints.with_evidence(text, leaf, error, route)
+    text = route.finding or _by_kind(leaf, error, route)
     if error.bytes_sent is not None and leaf is e.WriteTimeoutError:
         text += "; bytes_sent says how much had been taken"
     return text + _how_to_wait_longer(error)
 
 
-def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError]) -> str:
+def _by_kind(leaf: type[e.SafeSocketError], error: e.SafeSocketError, route: Route) -> str:
+    text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
+    return _tcphints.with_evidence(text, leaf, error, route)
+
+
+def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str:
     if error.host is None:
         return _BAD_QUESTION
     if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
         return _HINTS[e.ReverseLookupError]
     if error.timeout_source == "deadline":
         return _BY_A_DEADLINE[leaf] + _how_to_wait_longer(error)
-    return _LOOKUPS.get(error.code, _HINTS[leaf]) + _how_to_wait_longer(error)
+    if error.code in _LOOKUPS:
+        return _LOOKUPS[error.code]
+    odd = oddity(route.host, is_unknown=leaf is e.HostNotFoundError)
+    return odd or "; ".join(
+        filter(None, (_HINTS[leaf] + _how_to_wait_longer(error), route.finding))
+    )
 
 
 def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.SafeSocketError], str]]:

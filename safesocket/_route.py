@@ -119,7 +119,20 @@ def carry_over(source: Socket, target: Socket) -> None:
 class Route:
     """The two ends of a failed operation, and what is known of them: plain values."""
 
-    __slots__ = ("address", "family", "host", "kind", "local", "port", "role", "server_name", "tcp")
+    __slots__ = (
+        "address",
+        "family",
+        "finding",
+        "host",
+        "kind",
+        "local",
+        "port",
+        "role",
+        "server_name",
+        "tcp",
+    )
+
+    finding: str | None  #: what a look around has shown of the cause
 
     def __init__(
         self,
@@ -139,6 +152,7 @@ class Route:
         self.role = role
         self.server_name = server_name  # that TLS asks for
         self.tcp = tcp
+        self.finding = None
         self.host, self.port = split(asked)
 
 

@@ -190,6 +190,7 @@ def tell(
         _add_evidence(error, route.tcp)
     if isinstance(error, TimeoutError):
         _name_limit(error, limit if error.errno is None or isinstance(error, gaierror) else _KERNEL)
+    facts["_finding"] = route.finding
     facts["hint"] = hint_for(error, leaf, route)
     _add_notes(error)
 

@@ -152,6 +152,7 @@ class SafeSocketError(OSError):
     #: of look-ups: how many are stuck, seconds of the oldest, and whether this one had begun
     _stuck: tuple[int, float, bool] | None = None
     _tcp: Facts | None = None  # what the kernel knew
+    _finding: str | None = None  # what a look around has shown of the cause
     _role: str = ""  # how the socket came to be, where that tells who is at the other end
     _appends: bool = True  # configure(message="append") when it was raised
 
