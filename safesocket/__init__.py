@@ -45,12 +45,15 @@ The map of the house; imports run downwards only:
     _translate        (operation, OSError, route) -> documented error: one table, pure
     _hints            what to look at next
     _tlshints         what to look at next when TLS failed
+    _tcphints         what to look at next by what the kernel knows of the connection
     _tlserrors        the errors that need ssl
     errors            the exception tree (public)
+    _evidence         the class of what the kernel knows, when somebody asks for it
     _redaction        hosts as they may be shown
     _wording          the one sentence of an error
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered
+    _tcpinfo          what the kernel knows of a TCP connection
     _hosts            which hosts are numbers: what needs no look-up
     _roles            how a socket came to be
     _addresses        which addresses are tried, in which order

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket
 
-from . import _tlshints
+from . import _tcphints, _tlshints
 from . import errors as e
 from ._roles import ACCEPTED, FRESH
 
@@ -50,8 +50,8 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
         " and routes; a firewall may say so, too"
     ),
     e.ConnectDeniedError: (
-        "this machine forbids the connection: a local firewall, a sandbox, or a broadcast "
-        "address without SO_BROADCAST"
+        "this machine forbids the connection: a local firewall, a route of type prohibit, a "
+        "sandbox, or a broadcast address without SO_BROADCAST"
     ),
     e.SocketPathError: (
         "there is no such path: check it, and that the server which creates the socket file runs"
@@ -280,6 +280,7 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
     if issubclass(leaf, e.TLSError) and leaf not in _HINTS:
         return _tlshints.hint_for(error, from_a_client=route.role == ACCEPTED)
     text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
+    text = _tcphints.with_evidence(text, leaf, error, route)
     if error.bytes_sent is not None and leaf is e.WriteTimeoutError:
         text += "; bytes_sent says how much had been taken"
     return text + _how_to_wait_longer(error)
@@ -311,19 +312,13 @@ def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.Safe
         yield _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS
     if route.kind == _socket.SOCK_DGRAM:
         yield _ON_DATAGRAMS
-    if _is_loopback(route.address):
+    if _tcphints.is_loopback(route.address):
         yield _ON_THIS_MACHINE
 
 
 def _is_abstract(name: object) -> bool:
     """Tell whether an AF_UNIX *name* is none in the file system: Linux, unix(7)."""
     return isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0")
-
-
-def _is_loopback(address: object) -> bool:
-    """Tell whether *address*, of a socket, is this machine's own: RFC 1122, RFC 4291."""
-    host = address[0] if isinstance(address, tuple) and address else ""
-    return isinstance(host, str) and (host == "::1" or host.startswith("127."))
 
 
 def _how_to_wait_longer(error: e.SafeSocketError) -> str:
