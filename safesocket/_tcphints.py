@@ -92,7 +92,7 @@ _UNSENT_OR_CLOSED = (
 )
 _ABOUT_TO_BE_SENT = "{waiting} about to be sent: too soon to tell more"
 _UNDER_WAY = (
-    "{in_flight} not acknowledged yet: too soon to tell whether {they} or the path is slow, or down"
+    "{waiting} not acknowledged yet: too soon to tell whether {they} or the path is slow, or down"
 )
 
 # All that was sent is acknowledged.
@@ -213,7 +213,7 @@ def _no_handshake(error: e.SafeSocketError, tcp: Facts) -> str | None:
         return _CLIENT_WITHOUT_HELLO
     stuck = _dripping(error, tcp) or _stuck(tcp)
     if stuck:
-        return stuck
+        return None if stuck is _UNDER_WAY else stuck  # the plain hint says more
     if tcp["bytes_received"]:
         return _CLIENT_WITH_HALF_A_HANDSHAKE if error._role == ACCEPTED else _HALF_A_HANDSHAKE
     return _NO_HELLO if tcp["bytes_acked"] else _SILENT_UNASKED
@@ -314,7 +314,6 @@ def _in_words(tcp: Facts, role: str) -> Mapping[str, str]:
         "they": "the client" if role == ACCEPTED else "the other side",
         "acked": _bytes(tcp["bytes_acked"]),
         "heard": duration(_since_heard(tcp) or 0.0),
-        "in_flight": _bytes(tcp["bytes_in_flight"]),
         "probes": _count(tcp["probes"], "probe"),
         "received": _bytes(came),
         "since": duration(since or 0.0),

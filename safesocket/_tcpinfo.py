@@ -80,7 +80,9 @@ _ENDED_THERE = ("CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT")
 def evidence(sock: Socket, *, accepted: bool) -> Facts | None:
     """Return what the kernel knows of the connection of *sock*, if it has or had one; no errors."""
     raw = read(sock)
-    return None if raw is None else facts(raw, _queued(sock), accepted=accepted)
+    if raw is None or not _has_spoken(raw):
+        return None
+    return facts(raw, _queued(sock), accepted=accepted)
 
 
 def read(sock: Socket) -> bytes | None:
@@ -101,24 +103,31 @@ def _queued(sock: Socket) -> int | None:
     ``bytes_sent`` of the struct cannot tell: it counts what could not leave this machine again
     with each try.
     """
-    try:  # here: they take 0.2 ms to import, which only a failure needs
-        from fcntl import ioctl
-        from termios import TIOCOUTQ
+    if sys.platform != "win32":
+        try:  # here: only a failure needs them
+            from fcntl import ioctl
+            from termios import TIOCOUTQ
 
-        return int.from_bytes(ioctl(_system.fileno(sock), TIOCOUTQ, bytes(4)), sys.byteorder)
-    except (ImportError, OSError, ValueError):
-        return None
+            return int.from_bytes(ioctl(_system.fileno(sock), TIOCOUTQ, bytes(4)), sys.byteorder)
+        except (ImportError, OSError, ValueError):  # a Python without them, or at its end; closed
+            pass
+    return None
 
 
-def facts(raw: bytes, queued: int | None, *, accepted: bool) -> Facts | None:
-    """Return what *raw*, a struct tcp_info, says; None if there never was a connection.
+def _has_spoken(raw: bytes) -> bool:
+    """Tell whether a segment has gone either way.
 
-    *queued* is the answer to SIOCOUTQ.
+    None has on a fresh socket, and, as Linux forgets it, after connect() has failed. A system
+    that does not count them (gVisor) does not count the rest either.
     """
-    tcp = {name: _member(raw, *where) for name, where in _MEMBERS.items()}
-    state = _STATES[number] if (number := tcp["state"] or 0) < len(_STATES) else ""
-    if not _has_spoken(tcp, state):
-        return None
+    out, came = _member(raw, "segs_out"), _member(raw, "segs_in")
+    return _state(raw) not in (CLOSE, _LISTEN) if out is None else bool(out or came)
+
+
+def facts(raw: bytes, queued: int | None, *, accepted: bool) -> Facts:
+    """Return what *raw*, a struct tcp_info, says; *queued* is the answer to SIOCOUTQ."""
+    tcp = {name: _member(raw, name) for name in _MEMBERS}
+    state = _state(raw)
     received = tcp["bytes_received"]
     acked, in_flight, not_sent = _outgoing(tcp, state, queued, accepted=accepted)
     return {
@@ -141,20 +150,15 @@ def facts(raw: bytes, queued: int | None, *, accepted: bool) -> Facts | None:
     }
 
 
-def _member(raw: bytes, offset: int, size: int) -> Any:
+def _member(raw: bytes, name: str) -> Any:
+    offset, size = _MEMBERS[name]
     end = offset + size
     return int.from_bytes(raw[offset:end], sys.byteorder) if end <= len(raw) else None
 
 
-def _has_spoken(tcp: Facts, state: str) -> bool:
-    """Tell whether a segment has gone either way.
-
-    None has on a fresh socket, and, as Linux forgets it, after connect() has failed. A system
-    that does not count them (gVisor) does not count the rest either.
-    """
-    if tcp["segs_out"] is None:
-        return state not in (CLOSE, _LISTEN)
-    return bool(tcp["segs_out"] or tcp["segs_in"])
+def _state(raw: bytes) -> str:
+    number = raw[0] if raw else 0
+    return _STATES[number] if number < len(_STATES) else ""
 
 
 def _outgoing(

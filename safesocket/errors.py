@@ -125,11 +125,11 @@ class SafeSocketError(OSError):
         timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
             ``"exempt"``, ``"deadline"``, or ``"kernel"``.
-        bytes_sent: bytes that the kernel had taken, exactly: of an operation that writes, those
-            of this call, over TLS those of the program in whole records; of any other, on TCP
-            where the system tells, all since the connection began.
-        bytes_received: bytes that had come since the connection began, read or not; on TCP, where
-            the system tells. Over TLS, of both, those of TLS.
+        bytes_sent: bytes that the kernel had taken, exactly. Of an operation that writes: those
+            of this call, over TLS in whole records. Of any other: all since the connection
+            began, over TLS those of TLS, where the system tells (TCP on Linux).
+        bytes_received: bytes that had come since the connection began, read or not, over TLS
+            those of TLS, where the system tells (TCP on Linux).
         attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
             order in which they were begun.
         hint: what to look at next, in a sentence; also a PEP 678 note of the traceback.

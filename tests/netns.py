@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -80,19 +81,51 @@ def machine():
 
 @contextmanager
 def cable():
-    """Yield two machines with a cable between them: ``link set wire down`` pulls it out.
+    """Yield two machines with a cable between them; the interface ``wire`` is its end on either.
 
-    Their addresses are 10.77.0.1 and 10.77.0.2, fd77::1 and fd77::2.
+    Their addresses are 10.77.0.1 and 10.77.0.2, fd77::1 and fd77::2. When one end is set down, the
+    other has no carrier: both machines know at once.
     """
     with ExitStack() as stack:
         here, there = _made(stack), _made(stack)
-        here.ip(f"link add wire type veth peer name wire netns {there.number()}")
-        for last, made in enumerate((here, there), 1):
-            made.hosts = f"10.77.0.{last}", f"fd77::{last}"
-            made.ip(f"addr add {made.hosts[0]}/24 dev wire")
-            made.ip(f"addr add {made.hosts[1]}/64 dev wire nodad")
-            made.ip("link set wire up")
+        _plug(here, there, "wire", 0)
+        here.hosts, there.hosts = (tuple(_hosts(0, last)) for last in (1, 2))
         yield here, there
+
+
+@contextmanager
+def road():
+    """Yield two machines and the router between them: what breaks there, they are not told.
+
+    Their addresses are 10.77.1.1 and 10.77.2.1; the router's interfaces are ``wire1`` and
+    ``wire2``.
+    """
+    with ExitStack() as stack:
+        here, router, there = (_made(stack) for _ in range(3))
+        router.set("net/ipv4/ip_forward", 1)
+        for number, made in enumerate((here, there), 1):
+            _plug(made, router, f"wire{number}", number)
+            made.hosts = tuple(_hosts(number, 1))
+            made.ip(f"route add default via 10.77.{number}.2")
+        yield here, router, there
+
+
+def _plug(one, other, name, number):
+    one.ip(f"link add {name} type veth peer name {name} netns {other.number()}")
+    for last, made in enumerate((one, other), 1):
+        ipv4, ipv6 = _hosts(number, last)
+        made.ip(f"addr add {ipv4}/24 dev {name}")
+        made.ip(f"addr add {ipv6}/64 dev {name} nodad")
+        made.ip(f"link set {name} up")
+    for made in (one, other):  # until then the first packets are lost, and come again after 1 s
+        deadline = time.monotonic() + GUARD
+        while "state UP" not in made.command("ip", "link", "show", name).stdout:
+            assert time.monotonic() < deadline, f"{name} does not come up"
+
+
+def _hosts(number, last):
+    yield f"10.77.{number}.{last}"
+    yield f"fd77::{last}" if not number else f"fd77:{number}::{last}"
 
 
 def _made(stack):
