@@ -38,7 +38,7 @@ _REFUSED = (
     "place): check host and port, and that the server runs"
 )
 _REFUSED_HERE = (
-    "nothing is listening on that port of this machine itself (in a container: the container), or "
+    "nothing is listening on that port, on this machine itself (in a container: the container), or "
     "a local firewall rejects it: check host and port, and that the server runs"
 )
 _HOST_UNREACHABLE = (
@@ -64,6 +64,9 @@ _NOT_OUT = (
     "the SYN does not get out of this machine: nobody on the local network answers for that "
     "address (ARP, neighbour discovery), the interface is down, or there is no route"
 )
+
+#: the same where the host is this machine
+_HERE = {_REFUSED: _REFUSED_HERE, _NO_ANSWER: _NO_ANSWER_HERE}
 
 # What was sent is stuck: true of reading and writing alike.
 
@@ -155,16 +158,17 @@ def with_evidence(
     """Return the hint for *error*, a *leaf* on *route*: what the evidence says, or *plain*."""
     if route.kind != _socket.SOCK_STREAM or route.family not in _INTERNET:
         return plain
+    here = is_loopback(route.address)
     tcp = error._tcp
     if tcp is None:
-        return _without_connection(leaf, error) or plain
+        return _on_this_machine(_without_connection(leaf, error), here=here) or plain
     if taken(tcp) is None:  # Linux before 4.6
         return plain
     words = _in_words(tcp, error._role)
     if error.timeout_source == "deadline":
         return f"{plain}; {_so_far(tcp).format_map(words)}"
     sentence = _SENTENCES.get(leaf)
-    template = sentence and sentence(error, tcp)
+    template = _on_this_machine(sentence and sentence(error, tcp), here=here)
     if template:
         return template.format_map(words)
     return plain + _numbers(tcp).format_map(words) if leaf in _OVER else plain
@@ -174,10 +178,14 @@ def _without_connection(leaf: type[e.SafeSocketError], error: e.SafeSocketError)
     if error.operation not in ("connect", "connect_ex"):
         return None
     if leaf is e.ConnectRefusedError:
-        return _REFUSED_HERE if is_loopback(error.address) else _REFUSED
+        return _REFUSED
     if leaf is e.UnreachableError and error.errno == _errno.EHOSTUNREACH:
         return _HOST_UNREACHABLE
     return _INVALID if error.errno == _errno.EINVAL else None
+
+
+def _on_this_machine(sentence: str | None, *, here: bool) -> str | None:
+    return _HERE.get(sentence, sentence) if here and sentence else sentence
 
 
 def is_loopback(address: object) -> bool:
@@ -189,12 +197,12 @@ def is_loopback(address: object) -> bool:
 # What a timeout means.
 
 
-def _no_answer(error: e.SafeSocketError, tcp: Facts) -> str | None:
+def _no_answer(error: e.SafeSocketError, tcp: Facts) -> str | None:  # noqa: ARG001
     if tcp["state"] != "SYN_SENT":
         return None
     if tcp["retransmits"] and not tcp["total_retransmits"]:
         return _NOT_OUT
-    return _NO_ANSWER_HERE if is_loopback(error.address) else _NO_ANSWER
+    return _NO_ANSWER
 
 
 def _nothing_came(error: e.SafeSocketError, tcp: Facts) -> str | None:

@@ -254,7 +254,7 @@ def test_refused_on_this_machine():
     """A refusal by this machine itself says so; there is no evidence of what never was."""
     with testing.refuses() as address:
         error = failure(safesocket.create_connection, address)
-    assert "nothing is listening on that port of this machine itself" in error.hint
+    assert "nothing is listening on that port, on this machine itself" in error.hint
     assert (error.tcp, error.bytes_sent, error.bytes_received) == (None, None, None)
 
 
