@@ -38,7 +38,7 @@ _REFUSED = (
     "place): check host and port, and that the server runs"
 )
 _REFUSED_HERE = (
-    "nothing is listening on that port of this machine itself (in a container: the container), or "
+    "nothing is listening on that port, on this machine itself (in a container: the container), or "
     "a local firewall rejects it: check host and port, and that the server runs"
 )
 _HOST_UNREACHABLE = (
@@ -65,7 +65,7 @@ _NOT_OUT = (
     "address (ARP, neighbour discovery), the interface is down, or there is no route"
 )
 
-#: a sentence -> what is said of an address of this machine itself
+#: the same where the host is this machine
 _HERE = {_REFUSED: _REFUSED_HERE, _NO_ANSWER: _NO_ANSWER_HERE}
 
 # What was sent is stuck: true of reading and writing alike.
@@ -158,19 +158,19 @@ def with_evidence(
     """Return the hint for *error*, a *leaf* on *route*: what the evidence says, or *plain*."""
     if route.kind != _socket.SOCK_STREAM or route.family not in _INTERNET:
         return plain
-    tcp, here = error._tcp, is_loopback(route.address)
+    here = is_loopback(route.address)
+    tcp = error._tcp
     if tcp is None:
-        text = _without_connection(leaf, error) or plain
-        return _HERE.get(text, text) if here else text
+        return _on_this_machine(_without_connection(leaf, error), here=here) or plain
     if taken(tcp) is None:  # Linux before 4.6
         return plain
     words = _in_words(tcp, error._role)
     if error.timeout_source == "deadline":
         return f"{plain}; {_so_far(tcp).format_map(words)}"
     sentence = _SENTENCES.get(leaf)
-    template = sentence and sentence(error, tcp)
+    template = _on_this_machine(sentence and sentence(error, tcp), here=here)
     if template:
-        return (_HERE.get(template, template) if here else template).format_map(words)
+        return template.format_map(words)
     return plain + _numbers(tcp).format_map(words) if leaf in _OVER else plain
 
 
@@ -182,6 +182,10 @@ def _without_connection(leaf: type[e.SafeSocketError], error: e.SafeSocketError)
     if leaf is e.UnreachableError and error.errno == _errno.EHOSTUNREACH:
         return _HOST_UNREACHABLE
     return _INVALID if error.errno == _errno.EINVAL else None
+
+
+def _on_this_machine(sentence: str | None, *, here: bool) -> str | None:
+    return _HERE.get(sentence, sentence) if here and sentence else sentence
 
 
 def is_loopback(address: object) -> bool:

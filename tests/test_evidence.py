@@ -172,6 +172,7 @@ def test_stopped_reader():
         safesocket.set_timeouts(sock, write=0.3)
         error = failure(sock.sendall, MUCH)
     assert "its receive window is closed: its program does not read" in error.hint
+    assert "unanswered" not in error.hint
     assert "bytes_sent says" in error.hint
     assert error.tcp.send_window == 0
     tcp_info = error.tcp
@@ -253,7 +254,7 @@ def test_refused_on_this_machine():
     """A refusal by this machine itself says so; there is no evidence of what never was."""
     with testing.refuses() as address:
         error = failure(safesocket.create_connection, address)
-    assert "nothing is listening on that port of this machine itself" in error.hint
+    assert "nothing is listening on that port, on this machine itself" in error.hint
     assert (error.tcp, error.bytes_sent, error.bytes_received) == (None, None, None)
 
 
@@ -814,6 +815,7 @@ def hint_of(kind, operation, facts, source="default", role=""):
 def test_whatever_the_kernel_says(raw, queued, accepted, source):
     """Whatever comes out of the kernel, there are facts or none, and a hint in one line."""
     facts = _tcpinfo.facts(raw, queued, accepted=accepted)
+    assert all(value >= 0 for value in facts.values() if isinstance(value, (int, float)))
     for kind in [*_tcphints._SENTENCES, *_tcphints._OVER]:
         for operation in ("connect", "recv", "send", "do_handshake", "unwrap"):
             hint = hint_of(kind, operation, facts, source, ACCEPTED if accepted else "")

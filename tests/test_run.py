@@ -423,7 +423,7 @@ def test_page_shows_what_happens(script):
     assert (status, output) == (1, "")
     first, rest = shown.replace("127.0.0.1:8000", f"127.0.0.1:{port}").split("  …\n")
     assert complaints.startswith(first)
-    assert re.sub(r"after [\d.]+ s", "after 0.5 s", complaints).endswith(rest)
+    assert re.sub(r"(after|from) [\d.]+ s", r"\1 0.5 s", complaints).endswith(rest)
 
 
 def test_page_names_every_option():

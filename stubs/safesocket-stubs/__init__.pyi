@@ -1212,6 +1212,8 @@ def configure(
         happy_eyeballs: whether it races the addresses of a host (the default).
         redact: a callable that gets a host name, IP address or AF_UNIX path and returns what
             errors, logs and profiles show in its place; None shows it as it is.
+        warn_after: seconds after which a wait is told to the logger ``safesocket``, and again
+            after twice as long, and so on; None for none. See docs/diagnosis.md.
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
