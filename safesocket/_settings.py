@@ -67,13 +67,8 @@ def configure(
         ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
     """
     chosen = limits_from("configure", limits, named)
-    _wish(
-        message=message,
-        happy_eyeballs=happy_eyeballs,
-        family=family,
-        redact=redact,
-        warn_after=warn_after,
-    )
+    asked: Any = {"message": message, "happy_eyeballs": happy_eyeballs, "family": family}
+    _wish(**asked, redact=redact, warn_after=warn_after)
     _timeouts.configure_limits(chosen)
 
 
