@@ -499,8 +499,9 @@ def test_descriptors_of_this_process(monkeypatch):
     """What is remembered of sockets is counted; where that is much, a part of it."""
     with stdlib.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
         address = server.getsockname()
-        for _ in range(5):
-            stack.enter_context(safesocket.create_connection(address))
+        kept = [stack.enter_context(safesocket.create_connection(address)) for _ in range(8)]
+        for sock in kept[:3]:
+            sock.close()
         monkeypatch.setattr(_descriptors, "_sysconf", lambda _: 1024)
         said = used_up(errno.EMFILE)
         assert re.match(r"\d+ of the 1,024 descriptors that this process may have", said)
@@ -662,6 +663,16 @@ def test_bind_to_an_address_that_is_not_ready():
         here.ip("addr add fd77::9/64 dev wire")
         said = here.run(hint_of, "bind", ("fd77::9", 0), AF_INET6)
     assert said.startswith("wire has fd77::9, but it is tentative still")
+
+
+@needs_ipv6
+def test_bind_to_an_address_that_is_there():
+    """Where this machine has the address by now, it is not said to be missing."""
+    for family, host in ((AF_INET, "127.0.0.1"), (AF_INET6, "::1")):
+        route = Route(family, SOCK_STREAM, (host, 0), (host, 0))
+        error = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        leaf = errors.AddressNotAvailableError
+        assert _surroundings.finding(error, leaf, "bind", route) is None
 
 
 @pytest.fixture
@@ -843,6 +854,16 @@ sock = socket.socket(socket.AF_UNIX); sock.bind({name!r}); sock.listen()"""
     with another_process(deed) as pid:
         said = unix("bind", f"{folder}/db.sock")
     assert said == f"holder (pid {pid}, user {ME}) has a socket of that path already"
+
+
+@needs_root
+def test_path_of_a_server_that_sees_other_files(folder):
+    """What a process with a file system of its own calls so need not be what is here."""
+    deed = f"""import ctypes
+assert ctypes.CDLL(None).unshare(0x20000) == 0  # CLONE_NEWNS
+sock = socket.socket(socket.AF_UNIX); sock.bind({str(folder / "db.sock")!r}); sock.listen()"""
+    with another_process(deed):
+        assert unix("bind", f"{folder}/db.sock").startswith("the path exists already")
 
 
 def test_path_of_this_process(folder):
