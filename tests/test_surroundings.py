@@ -258,7 +258,7 @@ def test_port_held_by_a_connection():
     with connection() as (client, _):
         said = hint_of("bind", client.getsockname())
         here, there = ("{}:{}".format(*end) for end in (client.getsockname(), client.getpeername()))
-    assert said.startswith("nobody listens on that port, one of those that clients are given (")
+    assert said.startswith("nobody listens there, on one of the ports that clients are given (")
     assert said.endswith(f"this process itself has a connection from {here} to {there}")
 
 
@@ -270,8 +270,8 @@ def test_port_held_by_connections_that_have_ended():
         client.close()
     said = hint_of("bind", address)
     assert said == (
-        "nobody listens on that port: a connection that has ended holds it, for a minute at most "
-        "(TIME_WAIT); with SO_REUSEADDR set before bind() a server has it at once"
+        "nobody listens there: a connection that has ended holds it, for a minute or so "
+        "(TIME_WAIT and the like); with SO_REUSEADDR set before bind() a server has it at once"
     )
 
 
@@ -428,7 +428,7 @@ def test_connection_that_has_just_ended(few_ports):
     few_ports.set("net/ipv4/tcp_timestamps", 0)  # or the kernel lets a new one take its place
     assert few_ports.run(failing) == (
         "a connection from 127.0.0.1:40001 to 127.0.0.1:999 has ended, but holds both ends for a "
-        "minute (TIME_WAIT)"
+        "minute or so"
     )
 
 
