@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _IPV4, _IPV6 = _socket.AF_INET, _socket.AF_INET6
 
-_UP, _REJECT = 0x1, 0x200  # flags of a route; <linux/route.h>
+_UP = 0x1  # flag of a route; <linux/route.h>
 _TENTATIVE = 0x40  # flag of an address; <linux/if_addr.h>
 _MOST = 4  # things named in a list
 
@@ -163,20 +163,16 @@ def _ipv4_routes(until: float) -> Iterator[tuple[int, int]]:
     shown = _proc.of_network("route", until)
     next(shown, None)  # the heading
     for fields in map(bytes.split, shown):
-        if _is_used(int(fields[3], 16)):
+        if int(fields[3], 16) & _UP:
             yield int(fields[1], 16), int(fields[7], 16)
 
 
 def _ipv6_routes(until: float) -> Iterator[tuple[int, int]]:
     """Yield networks and masks of the routes in use."""
     for fields in map(bytes.split, _proc.of_network("ipv6_route", until)):
-        if _is_used(int(fields[8], 16)):
+        if int(fields[8], 16) & _UP:
             hosts = (1 << 128 - int(fields[1], 16)) - 1
             yield int(fields[0], 16), ~hosts & (1 << 128) - 1
-
-
-def _is_used(flags: int) -> bool:
-    return bool(flags & _UP) and not flags & _REJECT
 
 
 # --- Name servers -------------------------------------------------------------------------------
@@ -187,6 +183,8 @@ def name_servers(look: Look) -> str | None:
     host = look.route.host
     if look.operation == "getnameinfo" or not host or is_number(host):
         return None
+    if sys.platform in ("darwin", "win32"):
+        return None  # they ask others than that file names
     servers, domains = _configured(look.until)
     if not servers:
         return "no name server is configured in /etc/resolv.conf"
@@ -205,8 +203,7 @@ def _configured(until: float) -> tuple[list[str], list[str]]:
             elif words[:1] in ([b"search"], [b"domain"]):
                 domains = list(map(clean, words[1:]))  # the last one counts
     except FileNotFoundError:
-        if sys.platform != "linux":
-            raise
+        pass
     return servers, domains
 
 

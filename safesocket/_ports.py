@@ -57,11 +57,11 @@ def _connected(rows: list[Row], look: Look) -> str | None:
     live = next((row for row in rows if row.inode), None)
     if live is not None:
         low, high = _proc.setting(_RANGE, look.until)
-        clients = f", one of those that clients are given ({low}-{high})" * (
+        clients = f", on one of the ports that clients are given ({low}-{high})" * (
             low <= live.port <= high
         )
         return (
-            f"nobody listens on that port{clients}, but {_who(live, look)} has a connection from "
+            f"nobody listens there{clients}, but {_who(live, look)} has a connection from "
             f"{_place(live.local, live.port)} to {_place(live.peer, live.peer_port)}"
         )
     if not rows or _reuses_addresses(look):
@@ -69,7 +69,7 @@ def _connected(rows: list[Row], look: Look) -> str | None:
     one = len(rows) == 1
     ended = "a connection that has ended holds" if one else f"{len(rows):,} that have ended hold"
     return (
-        f"nobody listens on that port: {ended} it, for a minute at most (TIME_WAIT); with "
+        f"nobody listens there: {ended} it, for a minute or so (TIME_WAIT and the like); with "
         "SO_REUSEADDR set before bind() a server has it at once"
     )
 
@@ -168,7 +168,7 @@ def _there_is_one_already(look: Look) -> str | None:
             ends = f"from {place(shown((here, port)))} to {place(shown((there, peer_port)))}"
             if row.inode:
                 return f"{_who(row, look)} has a connection {ends} already"
-            return f"a connection {ends} has ended, but holds both ends for a minute (TIME_WAIT)"
+            return f"a connection {ends} has ended, but holds both ends for a minute or so"
     return None
 
 

@@ -55,7 +55,9 @@ def finding(
     sock: Socket | None = None,
 ) -> str | None:
     """Return what is to be seen of the cause of *exc*, which is a *leaf*; None if nothing is."""
-    rows = _ROWS.get(leaf, ())
+    rows = _ROWS.get(leaf)
+    if rows is None:
+        return None
     try:
         look = Look(exc, operation, route, sock)
         found = next((sight(look) for applies, sight in rows if applies(look)), None)

@@ -258,7 +258,7 @@ def test_port_held_by_a_connection():
     with connection() as (client, _):
         said = hint_of("bind", client.getsockname())
         here, there = ("{}:{}".format(*end) for end in (client.getsockname(), client.getpeername()))
-    assert said.startswith("nobody listens on that port, one of those that clients are given (")
+    assert said.startswith("nobody listens there, on one of the ports that clients are given (")
     assert said.endswith(f"this process itself has a connection from {here} to {there}")
 
 
@@ -270,8 +270,8 @@ def test_port_held_by_connections_that_have_ended():
         client.close()
     said = hint_of("bind", address)
     assert said == (
-        "nobody listens on that port: a connection that has ended holds it, for a minute at most "
-        "(TIME_WAIT); with SO_REUSEADDR set before bind() a server has it at once"
+        "nobody listens there: a connection that has ended holds it, for a minute or so "
+        "(TIME_WAIT and the like); with SO_REUSEADDR set before bind() a server has it at once"
     )
 
 
@@ -428,7 +428,7 @@ def test_connection_that_has_just_ended(few_ports):
     few_ports.set("net/ipv4/tcp_timestamps", 0)  # or the kernel lets a new one take its place
     assert few_ports.run(failing) == (
         "a connection from 127.0.0.1:40001 to 127.0.0.1:999 has ended, but holds both ends for a "
-        "minute (TIME_WAIT)"
+        "minute or so"
     )
 
 
@@ -499,8 +499,9 @@ def test_descriptors_of_this_process(monkeypatch):
     """What is remembered of sockets is counted; where that is much, a part of it."""
     with stdlib.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
         address = server.getsockname()
-        for _ in range(5):
-            stack.enter_context(safesocket.create_connection(address))
+        kept = [stack.enter_context(safesocket.create_connection(address)) for _ in range(8)]
+        for sock in kept[:3]:
+            sock.close()
         monkeypatch.setattr(_descriptors, "_sysconf", lambda _: 1024)
         said = used_up(errno.EMFILE)
         assert re.match(r"\d+ of the 1,024 descriptors that this process may have", said)
@@ -662,6 +663,16 @@ def test_bind_to_an_address_that_is_not_ready():
         here.ip("addr add fd77::9/64 dev wire")
         said = here.run(hint_of, "bind", ("fd77::9", 0), AF_INET6)
     assert said.startswith("wire has fd77::9, but it is tentative still")
+
+
+@needs_ipv6
+def test_bind_to_an_address_that_is_there():
+    """Where this machine has the address by now, it is not said to be missing."""
+    for family, host in ((AF_INET, "127.0.0.1"), (AF_INET6, "::1")):
+        route = Route(family, SOCK_STREAM, (host, 0), (host, 0))
+        error = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        leaf = errors.AddressNotAvailableError
+        assert _surroundings.finding(error, leaf, "bind", route) is None
 
 
 @pytest.fixture
@@ -843,6 +854,16 @@ sock = socket.socket(socket.AF_UNIX); sock.bind({name!r}); sock.listen()"""
     with another_process(deed) as pid:
         said = unix("bind", f"{folder}/db.sock")
     assert said == f"holder (pid {pid}, user {ME}) has a socket of that path already"
+
+
+@needs_root
+def test_path_of_a_server_that_sees_other_files(folder):
+    """What a process with a file system of its own calls so need not be what is here."""
+    deed = f"""import ctypes
+assert ctypes.CDLL(None).unshare(0x20000) == 0  # CLONE_NEWNS
+sock = socket.socket(socket.AF_UNIX); sock.bind({str(folder / "db.sock")!r}); sock.listen()"""
+    with another_process(deed):
+        assert unix("bind", f"{folder}/db.sock").startswith("the path exists already")
 
 
 def test_path_of_this_process(folder):
