@@ -29,7 +29,7 @@ from ._route import all_notes, note, recall
 from ._scope import READ, WRITE
 from ._system import clear_timeouts, fileno, is_nonblocking, set_blocking, set_timeout, timeout_of
 from ._system import gettimeout as gettimeout_in_c
-from ._system import settimeout as _set_timeout_in_c
+from ._system import set_mode as _set_timeout_in_c
 from ._wait import check_deadline, governing
 
 TYPE_CHECKING = False

@@ -291,6 +291,15 @@ def waits_by_itself(sock: Any, option: int) -> bool:
     return is_nonblocking(sock) or timeout_of(sock, option) is not None
 
 
+def set_mode(sock: Any, seconds: float | None) -> None:
+    """Give *sock* a timeout; if somebody has closed it meanwhile, only the object has it."""
+    try:
+        settimeout(sock, seconds)
+    except OSError:
+        if fileno(sock) >= 0:
+            raise
+
+
 _NONBLOCKING = int(getattr(_socket, "SOCK_NONBLOCK", 0))
 
 

@@ -7,6 +7,7 @@ Only that; which calls these are is ``_tlsio``'s and ``_tls``', the mode of the 
 from __future__ import annotations
 
 import _socket
+import errno
 import math
 import ssl
 
@@ -95,6 +96,7 @@ def go_on(
     end = math.inf if limit is None or limit.seconds is None else started + limit.seconds
     while wanted is None or ready_before(end, sock, wanted):
         try:
+            _check_open(sock)
             if not known.polled:  # or no longer: C waits
                 return call(*args)
             with known.lock:
@@ -105,6 +107,15 @@ def go_on(
     timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
     elapsed = now() - started
     fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)
+
+
+def _check_open(sock: ssl.SSLSocket) -> None:
+    """Raise if another thread has closed *sock*: OpenSSL would use the number of its descriptor.
+
+    By now that may be somebody else's, whose bytes would be taken, or who would be waited for.
+    """
+    if _system.fileno(sock) < 0:
+        raise _system.os_error(errno.EBADF)
 
 
 def _limit(sock: ssl.SSLSocket, phase: str) -> Limit | None:
