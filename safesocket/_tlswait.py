@@ -96,11 +96,10 @@ def go_on(
     end = math.inf if limit is None or limit.seconds is None else started + limit.seconds
     while wanted is None or ready_before(end, sock, wanted):
         try:
-            _check_open(sock)
             if not known.polled:  # or no longer: C waits
-                return call(*args)
+                return on_open(sock, call, *args)
             with known.lock:
-                return call(*args)
+                return on_open(sock, call, *args)
         except OSError as exc:
             wanted = must_wait(sock, exc, operation, started, nothing, doubts)
             doubts -= type(exc) not in _WANTS
@@ -109,13 +108,15 @@ def go_on(
     fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)
 
 
-def _check_open(sock: ssl.SSLSocket) -> None:
-    """Raise if another thread has closed *sock*: OpenSSL would use the number of its descriptor.
+def on_open(sock: ssl.SSLSocket, call: Callable[..., Any], *args: Any) -> Any:
+    """Make *call*, unless another thread has closed *sock* while this one waited.
 
-    By now that may be somebody else's, whose bytes would be taken, or who would be waited for.
+    OpenSSL knows only the number of the descriptor, which may be somebody else's by now: it would
+    take their bytes, or wait for them.
     """
     if _system.fileno(sock) < 0:
         raise _system.os_error(errno.EBADF)
+    return call(*args)
 
 
 def _limit(sock: ssl.SSLSocket, phase: str) -> Limit | None:

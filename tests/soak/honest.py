@@ -163,7 +163,9 @@ def unix(site: Site) -> None:
     wish = site.wish(site.luck.randrange(1, 60_000))
     with site.connected("echo_unix", AF_UNIX) as sock, site.patient(sock):
         sock.sendall(wish.packed())
-        writer = site.luck.choice([WRITERS_OF_PLAIN[name] for name in ("send", "sendall", "sendmsg")])
+        writer = site.luck.choice(
+            [WRITERS_OF_PLAIN[name] for name in ("send", "sendall", "sendmsg")]
+        )
         for place in range(0, wish.size, 10_000):
             piece = wish.data[place : place + 10_000]
             writer(sock, piece)

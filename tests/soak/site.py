@@ -167,7 +167,11 @@ class Site:
     def same(self, got: bytes, expected: bytes) -> None:
         if got != expected:
             place = next(
-                (at for at, pair in enumerate(zip(got, expected, strict=False)) if len({*pair}) > 1),
+                (
+                    at
+                    for at, pair in enumerate(zip(got, expected, strict=False))
+                    if len({*pair}) > 1
+                ),
                 min(len(got), len(expected)),
             )
             raise Wrong("bytes", f"{len(got)} bytes, not {len(expected)}; differ from {place} on")

@@ -70,7 +70,9 @@ def play(make_site, gauge: gauges.Gauge, seed: int, index: int) -> None:
         except Wrong as exc:
             gauge.note(exc.sort, f"connection {index}: {exc}")
         except Exception as exc:
-            bare = isinstance(exc, OSError) and not isinstance(exc, safesocket.errors.SafeSocketError)
+            bare = isinstance(exc, OSError) and not isinstance(
+                exc, safesocket.errors.SafeSocketError
+            )
             sort = "untranslated" if bare else "outcomes"
             gauge.note(sort, f"connection {index}: {type(exc).__name__}: {exc}")
 
@@ -117,7 +119,7 @@ def main(name: str, connections: int, threads: int, seed: int, places, folder: P
                 "wrong": gauge.wrong,
                 "warned": gauge.warned,
                 "longest": gauge.longest,
-                "late": gauge.late,
+                "latest": gauge.latest,
                 "took": time.monotonic() - started,
                 "grown": gauges.grown(readings),
                 "readings": readings,
