@@ -11,13 +11,10 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from io import BytesIO
-from itertools import count
 from pathlib import Path
 from socket import AF_INET, AF_UNIX, MSG_PEEK, MSG_WAITALL, SOCK_DGRAM
-from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import pytest

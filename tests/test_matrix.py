@@ -55,8 +55,9 @@ def limited(wait, sock):
     return safesocket.timeouts(**{wait.phase: LIMIT})
 
 
-def ends(wait, call, source):
+def ends(wait, call, source=None):
     """Check that *call* ends at the limit as *wait* says, and whose limit it was."""
+    source = source or ("settimeout" if wait.phase == "accept" else "timeouts")
     with within(LIMIT):
         if wait.gives is not None:
             assert call() == wait.gives
@@ -69,19 +70,22 @@ def ends(wait, call, source):
 
 def plain(wait, lib):
     with wait.scene(lib) as (sock, call), limited(wait, sock):
-        ends(wait, call, "settimeout" if wait.phase == "accept" else "timeouts")
+        ends(wait, call)
 
 
 def under_deadline(wait, lib):
-    with wait.scene(lib) as (sock, call), safesocket.deadline(LIMIT):
+    with wait.scene(lib) as (_, call), safesocket.deadline(LIMIT):
         ends(wait, call, "deadline")
 
 
 def with_signals(wait, lib):
     came = []
-    with wait.scene(lib) as (sock, call), limited(wait, sock):
-        with alarms(lambda *_: came.append(1), SIGNALS, SIGNALS):
-            ends(wait, call, "settimeout" if wait.phase == "accept" else "timeouts")
+    with (
+        wait.scene(lib) as (sock, call),
+        limited(wait, sock),
+        alarms(lambda *_: came.append(1), SIGNALS, SIGNALS),
+    ):
+        ends(wait, call)
     assert came
 
 
@@ -98,7 +102,7 @@ def with_two_threads(wait, lib):
         kind = errors.ReadTimeoutError if writes else errors.WriteTimeoutError
         with calling(other) as opposed:
             with limited(wait, sock):
-                ends(wait, call, "timeouts")
+                ends(wait, call)
             assert type(opposed.exception(GUARD)) is kind
 
 
@@ -139,12 +143,17 @@ def closed_meanwhile(wait, sock):
 
 def closed_by_another_thread(wait, lib, impose=limited):
     """The limit ends it, or it is said that the socket is closed; nobody else's is touched."""
-    with wait.scene(lib) as (sock, call), impose(wait, sock), closed_meanwhile(wait, sock):
-        with within(LIMIT):
-            try:
-                assert call() in (wait.gives, errno.EBADF)
-            except OSError as exc:
-                assert isinstance(exc, (wait.ends_with(), errors.SocketClosedError)), repr(exc)
+    expected = pytest.raises((wait.ends_with(), errors.SocketClosedError))
+    if wait.gives is not None:
+        expected = nullcontext()
+    with (
+        wait.scene(lib) as (sock, call),
+        impose(wait, sock),
+        closed_meanwhile(wait, sock),
+        within(LIMIT),
+        expected,
+    ):
+        assert call() in (wait.gives, errno.EBADF)
 
 
 # The watchdog.
@@ -228,13 +237,18 @@ def test_closed_by_another_thread(form, waits):
 @safe_forms
 @every_world
 def test_closed_under_a_limit_of_its_own(form, waits):
-    """Nor is it where the kernel keeps the limit, as it does for a socket under TLS."""
+    """Nor is it where the kernel keeps the limit, as it does for a socket under TLS.
+
+    Not in the midst of a record: OpenSSL itself goes on reading then, by the number, as it does
+    in the stdlib.
+    """
 
     def set_timeouts(wait, sock):
         safesocket.set_timeouts(sock, **{wait.phase: LIMIT})
         return nullcontext()
 
     reads = [wait for wait in waits if wait.phase in ("read", "serve") and not wait.by_deadline]
+    reads = [wait for wait in reads if "a record that drips" not in wait.name]
     with form() as lib:
         closed = partial(closed_by_another_thread, impose=set_timeouts)
         all_end(closed, reads, lib, at_once=1)

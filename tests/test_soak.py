@@ -46,7 +46,7 @@ def test_flat(rises):
 def test_growth(rises):
     """One descriptor in 10,000 connections is too many, and so are 40 bytes for each."""
     (found,) = grown([*readings(**rises)])
-    assert [*rises][0] in found
+    assert next(iter(rises)) in found
 
 
 def test_overshoot():

@@ -196,7 +196,8 @@ def lookups(site: Site) -> None:
 # The stdlib's clients; in the drop-in's worlds they connect with its functions.
 
 
-def http_connection(site: Site, host: str, **options):
+def http_connection(site: Site, host: str = "", **options):
+    host = host or ":".join(map(str, site.place("http")))
     if site.world.is_tls:
         made = http.client.HTTPSConnection(host, context=site.contexts["client"], **options)
     else:
@@ -208,7 +209,7 @@ def http_connection(site: Site, host: str, **options):
 def http_get(site: Site) -> None:
     wish = site.wish(site.luck.randrange(50_000))
     manner = site.luck.choice(["good", "chunked"])
-    with closing(http_connection(site, "%s:%d" % site.place("http"))) as connection:
+    with closing(http_connection(site)) as connection:
         connection.request("GET", f"/{wish.number}/{wish.size}/{manner}")
         with connection.getresponse() as response:
             site.same(response.read(), wish.data)
@@ -216,7 +217,7 @@ def http_get(site: Site) -> None:
 
 def http_post(site: Site) -> None:
     data = site.wish(site.luck.randrange(1, 50_000)).data
-    with closing(http_connection(site, "%s:%d" % site.place("http"))) as connection:
+    with closing(http_connection(site)) as connection:
         connection.request("POST", "/", data)
         with connection.getresponse() as response:
             site.same(response.read(), checksum(data).hex().encode())

@@ -122,7 +122,7 @@ async def lines(reader, writer, wish: Wish) -> None:
         word = line[:4].upper()
         writer.write({b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(word, b"250 ok\r\n"))
         if word == b"QUIT":
-            return
+            return None
         if word == b"DATA":
             body = await reader.readuntil(b"\r\n.\r\n")
             writer.write(b"250 " + checksum(body[:-3]).hex().encode() + b"\r\n")

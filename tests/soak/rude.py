@@ -260,8 +260,7 @@ def fetched_by_url(site: Site, wish, manner: str) -> bytes:
 
 
 def fetched(site: Site, wish, manner: str) -> bytes:
-    host = "%s:%d" % site.place("http")
-    with closing(http_connection(site, host, timeout=LIMIT)) as connection:
+    with closing(http_connection(site, timeout=LIMIT)) as connection:
         connection.request("GET", f"/{wish.number}/{wish.size}/{manner}")
         with connection.getresponse() as response:
             return response.read()
@@ -304,9 +303,8 @@ def unknown_authority(site: Site) -> None:
 def no_goodbye(site: Site) -> None:
     if not site.world.is_tls:
         return silent(site)
-    with site.open("stops") as sock:
-        with site.limited(site.total(), sock, "handshake"):
-            return site.times_out("read", sock.unwrap)
+    with site.open("stops") as sock, site.limited(site.total(), sock, "handshake"):
+        return site.times_out("read", sock.unwrap)
 
 
 # This process as a server, of clients that are rude.
@@ -353,9 +351,12 @@ def serve_rudely(site: Site, conn, manner: str) -> None:
 
 
 def no_client(site: Site) -> None:
-    with site.socket.create_server(("127.0.0.1", 0)) as listener:
-        with site.limited(site.total(), listener, "read"), site.gauge.within(LIMIT):
-            site.fails(listener.accept, TimeoutError, errors.AcceptTimeoutError)
+    with (
+        site.socket.create_server(("127.0.0.1", 0)) as listener,
+        site.limited(site.total(), listener, "read"),
+        site.gauge.within(LIMIT),
+    ):
+        site.fails(listener.accept, TimeoutError, errors.AcceptTimeoutError)
 
 
 SCENARIOS = {

@@ -85,6 +85,7 @@ def soak(world: World, connections: int, threads: int, seed: int, places, folder
     tls = contexts(world, folder)
     readings: list[gauges.Reading] = []
     with world.socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        listener.settimeout(None)
         server = partial(echo_for_ever, world, listener, tls["server"])
         threading.Thread(target=server, daemon=True).start()
         places["own"] = listener.getsockname()
