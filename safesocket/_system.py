@@ -315,6 +315,8 @@ def without_waiting(call: Callable[..., Any], sock: Any, *args: Any) -> Any:
         return call(sock, *args)
     twin = _C(family(sock), kind(sock) | _NONBLOCKING, proto(sock), fd)
     try:
+        if fileno(sock) < 0:  # closed meanwhile: the number may have been somebody else's by then
+            return call(sock, *args)
         if not _NONBLOCKING:
             settimeout(twin, 0)
         return call(twin, *args)

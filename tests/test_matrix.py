@@ -8,8 +8,10 @@ another thread, and the number of its descriptor given to somebody else.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -22,7 +24,17 @@ import pytest
 
 import safesocket
 from safesocket import errors
-from tests.helpers import GUARD, LIMIT, MUCH, alarms, calling, descriptors, needs_alarm, within
+from tests.helpers import (
+    GUARD,
+    LIMIT,
+    MUCH,
+    alarms,
+    calling,
+    connected,
+    descriptors,
+    needs_alarm,
+    within,
+)
 from tests.nameserver import network, run_in, trouble_with_networks
 from tests.tls import certificate, drop_in, safe_forms, under_install
 from tests.waits import LOOK_UPS, PLAIN, TLS
@@ -114,23 +126,28 @@ def until_stuck(wait, sock):
     time.sleep(LIMIT / 2)
 
 
+def given_away(stack, sock):
+    """Close *sock*; return what has the number of its descriptor then, and its other end."""
+    number = sock.fileno()
+    sock.close()
+    while True:
+        pair = [stack.enter_context(end) for end in socket.socketpair()]
+        for theirs, other in (pair, pair[::-1]):
+            if theirs.fileno() == number:
+                other.sendall(FOREIGN)
+                return theirs, other
+
+
 @contextmanager
 def closed_meanwhile(wait, sock):
     """Close *sock* from another thread, and let somebody else have the number of its descriptor."""
-    number = sock.fileno()
     with ExitStack() as stack:
 
         def close():
             until_stuck(wait, sock)
-            sock.close()
-            if sock.fileno() >= 0:  # a makefile() keeps it
-                return None
-            while True:
-                pair = [stack.enter_context(end) for end in socket.socketpair()]
-                for theirs, other in (pair, pair[::-1]):
-                    if theirs.fileno() == number:
-                        other.sendall(FOREIGN)
-                        return theirs, other
+            if wait.has_file():  # which keeps the descriptor
+                return sock.close()
+            return given_away(stack, sock)
 
         with calling(close) as foreign:
             yield
@@ -252,6 +269,31 @@ def test_closed_under_a_limit_of_its_own(form, waits):
     with form() as lib:
         closed = partial(closed_by_another_thread, impose=set_timeouts)
         all_end(closed, reads, lib, at_once=1)
+
+
+@pytest.mark.parametrize("call", ["recv", "sendall"])
+def test_number_given_away_in_the_worst_moment(call):
+    """Where a descriptor is duplicated, it is the socket's own, also if another thread closes it.
+
+    Under a deadline, that is, for a socket with a timeout of its own.
+    """
+
+    def profiler(frame, event, arg):
+        if event == "c_call" and arg is _socket.dup:
+            sys.setprofile(None)
+            foreign.extend(given_away(stack, sock))
+
+    foreign = []
+    with ExitStack() as stack, connected(mode=GUARD) as (sock, _), safesocket.deadline(GUARD / 2):
+        stack.callback(sys.setprofile, sys.getprofile())
+        sys.setprofile(profiler)
+        with pytest.raises(errors.SocketClosedError):
+            sock.recv(9) if call == "recv" else sock.sendall(b"not for you")
+        theirs, other = foreign
+        other.setblocking(False)
+        assert theirs.recv(99) == FOREIGN
+        with pytest.raises(BlockingIOError):
+            other.recv(1)
 
 
 # Look-ups, in a network of their own in which nobody answers.

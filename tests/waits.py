@@ -317,6 +317,10 @@ class Wait(NamedTuple):
         """Tell whether another thread can wait in the other direction, for as long."""
         return self.phase in ("read", "write", "serve") and self.is_stream and not self.by_deadline
 
+    def has_file(self):
+        """Tell whether a makefile() waits, which outlives the socket's close()."""
+        return self.name.startswith("makefile")
+
     def ends_with(self):
         """Return the class of the error at the limit."""
         return self.ends or _ENDS[self.phase]

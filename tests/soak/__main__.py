@@ -53,7 +53,7 @@ def run(world: str, connections: int, threads: int, seed: int, folder: Path) -> 
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
         )
     if process.returncode:
-        raise SystemExit(f"{world}: stuck, or broken; see above")
+        raise SystemExit(f"{world}: stuck, or broken (exit status {process.returncode}); see above")
     return json.loads(process.stdout)
 
 

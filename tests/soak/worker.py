@@ -130,6 +130,7 @@ def main(name: str, connections: int, threads: int, seed: int, places, folder: P
 
 
 if __name__ == "__main__":
+    faulthandler.enable()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     kind = "tls" if WORLDS[sys.argv[1]].is_tls else "plain"
