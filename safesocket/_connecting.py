@@ -149,17 +149,9 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
         if number in _UNFINISHED:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
-        _back_to(mode, sock)
+        _system.set_mode(sock, mode)  # closed by another thread, or by a signal's handler
     if number:
         raise _system.os_error(number)
-
-
-def _back_to(mode: float | None, sock: Socket) -> None:
-    try:
-        _system.settimeout(sock, mode)
-    except OSError:  # closed by another thread, or by a signal's handler; the mode is set even so
-        if _system.fileno(sock) >= 0:
-            raise
 
 
 def _connect_as_set_up(sock: Socket, address: Any) -> None:

@@ -29,7 +29,7 @@ from ._route import all_notes, note, recall
 from ._scope import READ, WRITE
 from ._system import clear_timeouts, fileno, is_nonblocking, set_blocking, set_timeout, timeout_of
 from ._system import gettimeout as gettimeout_in_c
-from ._system import settimeout as _set_timeout_in_c
+from ._system import set_mode as _set_timeout_in_c
 from ._wait import check_deadline, governing
 
 TYPE_CHECKING = False
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from ._timeouts import Limit
 
 _OPTIONS = (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO)
+#: held while a mode is lent: two threads that begin at once, one to read and one to write, would
+#: leave a descriptor that blocks to one that polls, or two locks to one connection
+_turn = RLock()
 
 
 def settle(sock: SSLSocket, operation: str, bytes_sent: int | None = None) -> Note:
@@ -72,10 +75,11 @@ def _leave_it_to_the_kernel(sock: SSLSocket, known: Note, limits: list[Limit | N
             seconds /= 2  # it returns what it took of a record, and OpenSSL tries once more
         if not set_timeout(sock, option, seconds):
             return False
-    if not known.lent:
-        known.lent = True  # first: what asks for the mode meanwhile must not see that of C
-        _set_timeout_in_c(sock, 0)
-        set_blocking(fileno(sock))
+    with _turn:
+        if not known.lent:
+            known.lent = True  # first: what asks for the mode meanwhile must not see that of C
+            _set_timeout_in_c(sock, 0)
+            set_blocking(fileno(sock))
     return True
 
 
@@ -102,12 +106,15 @@ def poll_in_time(sock: SSLSocket, phase: str) -> None:
 def poll(sock: SSLSocket) -> None:
     """Let neither C nor the kernel wait, from now on."""
     known = note(sock)
-    if not known.polled:
+    if known.polled:
+        return
+    with _turn:
         if not known.lent:
             known.own = gettimeout_in_c(sock)
         known.lock = known.lock or RLock()  # a signal handler may use the socket meanwhile
-        known.lent = known.polled = True
+        known.lent = True
         _set_timeout_in_c(sock, 0)
+        known.polled = True  # last: who sees this makes a try, with the lock, that must not wait
 
 
 def give_back(sock: Socket) -> None:
@@ -133,6 +140,8 @@ def give_all_back(but: type[Socket]) -> None:
 
 def _in_a_child() -> None:
     """Let nobody wait for a lock that a thread of the parent held at the fork."""
+    global _turn
+    _turn = RLock()
     for known in all_notes():
         known.lock = known.lock and RLock()
 

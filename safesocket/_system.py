@@ -291,6 +291,15 @@ def waits_by_itself(sock: Any, option: int) -> bool:
     return is_nonblocking(sock) or timeout_of(sock, option) is not None
 
 
+def set_mode(sock: Any, seconds: float | None) -> None:
+    """Give *sock* a timeout; if somebody has closed it meanwhile, only the object has it."""
+    try:
+        settimeout(sock, seconds)
+    except OSError:
+        if fileno(sock) >= 0:
+            raise
+
+
 _NONBLOCKING = int(getattr(_socket, "SOCK_NONBLOCK", 0))
 
 
@@ -306,6 +315,8 @@ def without_waiting(call: Callable[..., Any], sock: Any, *args: Any) -> Any:
         return call(sock, *args)
     twin = _C(family(sock), kind(sock) | _NONBLOCKING, proto(sock), fd)
     try:
+        if fileno(sock) < 0:  # closed meanwhile: the number may have been somebody else's by then
+            return call(sock, *args)
         if not _NONBLOCKING:
             settimeout(twin, 0)
         return call(twin, *args)

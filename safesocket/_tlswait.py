@@ -7,6 +7,7 @@ Only that; which calls these are is ``_tlsio``'s and ``_tls``', the mode of the 
 from __future__ import annotations
 
 import _socket
+import errno
 import math
 import ssl
 
@@ -96,15 +97,26 @@ def go_on(
     while wanted is None or ready_before(end, sock, wanted):
         try:
             if not known.polled:  # or no longer: C waits
-                return call(*args)
+                return on_open(sock, call, *args)
             with known.lock:
-                return call(*args)
+                return on_open(sock, call, *args)
         except OSError as exc:
             wanted = must_wait(sock, exc, operation, started, nothing, doubts)
             doubts -= type(exc) not in _WANTS
     timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
     elapsed = now() - started
     fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)
+
+
+def on_open(sock: ssl.SSLSocket, call: Callable[..., Any], *args: Any) -> Any:
+    """Make *call*, unless another thread has closed *sock* while this one waited.
+
+    OpenSSL knows only the number of the descriptor, which may be somebody else's by now: it would
+    take their bytes, or wait for them.
+    """
+    if _system.fileno(sock) < 0:
+        raise _system.os_error(errno.EBADF)
+    return call(*args)
 
 
 def _limit(sock: ssl.SSLSocket, phase: str) -> Limit | None:

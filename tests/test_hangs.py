@@ -11,13 +11,10 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from io import BytesIO
-from itertools import count
 from pathlib import Path
 from socket import AF_INET, AF_UNIX, MSG_PEEK, MSG_WAITALL, SOCK_DGRAM
-from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import pytest
@@ -36,6 +33,13 @@ from tests.helpers import (
     put_receipt,
     tcp,
     within,
+)
+from tests.waits import (
+    FLAGS,
+    RECEIVING,
+    WRITING,
+    again_and_again,
+    reading_stream,
 )
 
 pytestmark = pytest.mark.timeout(3, func_only=True)  # seconds; what hangs is cut off
@@ -94,61 +98,7 @@ def assert_times_out(call, sock, way, name, operation):
     assert LIMIT <= error.elapsed + 0.001 < LIMIT + 0.25
 
 
-# The operations. A call that reads asks for 9 bytes.
-
-FLAGS = {
-    "": 0,
-    "-waitall": MSG_WAITALL,
-    "-peek": MSG_PEEK,
-    "-waitall-peek": MSG_WAITALL | MSG_PEEK,
-}
-
-RECEIVING = {
-    "recv": lambda flags, sock: sock.recv(9, flags),
-    "recv_into": lambda flags, sock: sock.recv_into(bytearray(9), 9, flags),
-    "recvfrom": lambda flags, sock: sock.recvfrom(9, flags)[0],
-    "recvfrom_into": lambda flags, sock: sock.recvfrom_into(bytearray(9), 9, flags)[0],
-    "recvmsg": lambda flags, sock: sock.recvmsg(9, 0, flags)[0],
-    "recvmsg_into": lambda flags, sock: sock.recvmsg_into([bytearray(9)], 0, flags)[0],
-}
-
-
-def reading_stream(method, *args):
-    """Return a call of a method of a makefile() reader."""
-
-    def call(sock):
-        with sock.makefile("rb") as file:
-            return getattr(file, method)(*args)
-
-    return call
-
-
-def writing_stream(sock):
-    """Write to a makefile() writer, and flush."""
-    file = sock.makefile("wb", buffering=len(MUCH) + 1)
-    try:
-        file.write(MUCH)
-        file.flush()
-    finally:
-        sock.shutdown(socket.SHUT_WR)  # or close() would try, and wait, again
-        with suppress(OSError):
-            file.close()
-
-
-def sending_regular_file(sock):
-    with TemporaryFile() as file:
-        file.truncate(len(MUCH))
-        sock.sendfile(file)
-
-
-def again_and_again(call):
-    """Return *call* made over and over: with a settimeout, short counts are no failure."""
-
-    def insist(sock):
-        for _ in count():
-            call(sock)
-
-    return insist
+# The operations.
 
 
 def receiving(*suffixes):
@@ -168,14 +118,7 @@ READS = [
 ]
 READS_WITH_FLAGS = receiving("-waitall", "-peek", "-waitall-peek")
 
-WRITES = [
-    pytest.param("send", again_and_again(lambda sock: sock.send(MUCH)), id="send"),
-    pytest.param("sendall", lambda sock: sock.sendall(MUCH), id="sendall"),
-    pytest.param("sendmsg", again_and_again(lambda sock: sock.sendmsg([MUCH])), id="sendmsg"),
-    pytest.param("sendfile", sending_regular_file, id="sendfile"),
-    pytest.param("sendfile", lambda sock: sock.sendfile(BytesIO(MUCH)), id="sendfile-bytesio"),
-    pytest.param("send", writing_stream, id="makefile-write"),
-]
+WRITES = [pytest.param(operation, call, id=name) for name, (operation, call) in WRITING.items()]
 
 
 # Streams.
