@@ -8,6 +8,7 @@ os.sendfile; one without any limit gets the stdlib's own method.
 
 from __future__ import annotations
 
+import _socket
 import io
 import os
 import sys
@@ -46,12 +47,14 @@ def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None)
     Source: sendfile(2); Python ``socket.sendfile``.
     """
     limit = _limit(self)
-    if limit is None:
+    if limit is None or _system.fileno(self) < 0 or _system.kind(self) != _socket.SOCK_STREAM:
         return _send_as_stdlib(self, file, offset, count)
     self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
     part = _part(self, file, offset, count)
     if isinstance(part, _Stream) and type(self).send is not send:
         return _send_as_stdlib(self, file, offset, count)  # by the subclass's own send
+    if part.is_empty():
+        return 0
     patience = Patience(self, "sendfile", WRITE, limit)
     try:
         return finish_patiently(patience, part.push, part.size, NOTHING_YET, 0)
@@ -109,6 +112,10 @@ class _Regular:
         self._write = _sender(sock)
         self._zero_copy = _system.gettimeout(sock) is not None
 
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to send."""
+        return self.size <= 0
+
     def push(self, offset: int, flags: int) -> int:
         """Send from *offset* of the part on; return how much was taken."""
         length = min(self.size - offset, _BLOCK)
@@ -143,15 +150,19 @@ class _Stream:
         self._write = _sender(sock)
         self._block = memoryview(b"")
 
-    def push(self, offset: int, flags: int) -> int:
-        """Send the next bytes, which are those from *offset* on; return how much was taken."""
+    def is_empty(self) -> bool:
+        """Tell whether nothing is left to send."""
         if not self._block:
-            self._block = memoryview(self._file.read(min(self.size - offset, _BLOCK)))
-        if not self._block:
-            raise EOFError
+            self._block = memoryview(self._file.read(min(self.size - self.sent, _BLOCK)))
+        return not self._block
+
+    def push(self, offset: int, flags: int) -> int:  # noqa: ARG002 (always the next)
+        """Send the next bytes; return how much was taken."""
         sent = self._write(self._sock, self._block, flags)
         self._block = self._block[sent:]
         self.sent += sent
+        if self.is_empty():  # asked now: the socket may never be ready for more
+            raise EOFError
         return sent
 
 

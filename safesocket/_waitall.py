@@ -12,7 +12,7 @@ import _socket
 from . import _system
 from ._failing import fail, plainly
 from ._scope import READ
-from ._wait import Patience, backoff, own_limit, rest_before, wait_to_read
+from ._wait import Patience, backoff, own_limit, rest_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +27,9 @@ _NOT_YET = -1  # nothing was there after all
 
 
 def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
-    """Make the read *call* of *operation*, whose flags, last in *args*, have MSG_WAITALL."""
+    """Make the read *call* of *operation* on a stream; its flags, last in *args*, have MSG_WAITALL."""
     *most, flags = args
-    blocking = _system.gettimeout(sock) is None
-    if blocking and _system.kind(sock) != _socket.SOCK_STREAM:
-        return wait_to_read(sock, operation, call, *args)  # messages stay apart; recv(2)
-    limit = own_limit(sock, READ) if blocking else None
+    limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
     if limit is None or not _is_sound(sock, operation, call, most):
         return plainly(sock, operation, call, *args)
     patience = Patience(sock, operation, READ, limit)

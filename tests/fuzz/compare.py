@@ -9,8 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tests.fuzz.plans import plans, tls_plans
 from tests.fuzz.worlds import LostError, Process
 
+#: what ``--world`` may be -> the world that plays against the stdlib, the plans that it plays
+WORLDS = {
+    "drop-in": ("drop-in", plans),
+    "installed": ("installed", plans),
+    "tls": ("drop-in", tls_plans),
+    "tls-installed": ("installed", tls_plans),
+}
 _TRIES = 3
 _SLOWER = 5
 
@@ -19,7 +27,7 @@ class Judge:
     """The stdlib and another world, side by side."""
 
     def __init__(self, world):
-        self.plain, self.other = Process("stdlib"), Process(world)
+        self.plain, self.other = Process("stdlib"), Process(WORLDS[world][0])
         self.counts = Counter()
         self.doubtful = []
 

@@ -47,7 +47,7 @@ class Far:
 
     def send(self, size):
         """Send so many bytes, as far as there is room; tell whether it was all."""
-        data = self._scene.payload(size)
+        data = self._scene.far_payload(size)
         taken = 0
         with suppress(BlockingIOError):
             while True:

@@ -14,12 +14,12 @@ import threading
 import time
 import warnings
 from contextlib import suppress
-from socket import MSG_WAITALL, SOCK_STREAM
+from socket import MSG_OOB, MSG_TRUNC, MSG_WAITALL, SOCK_STREAM, MsgFlag
 
 from tests.fuzz import files, moves, tlsmoves
 from tests.fuzz.outcomes import failure, shown
 from tests.fuzz.scene import GUARD, Scene
-from tests.fuzz.watch import StillWaitsError, cut
+from tests.fuzz.watch import StillWaitsError, cut, was_cut
 
 MOVES = {**moves.MOVES, **files.MOVES, **tlsmoves.MOVES}
 _WAITS = ("waits",)
@@ -56,7 +56,8 @@ def _census():
 def _play(scene):
     start = _attempt(scene, scene.set_up, "handshake")
     if start[0] != "returns":
-        return {"start": start, "moves": []}
+        scene.complaints.append(f"no scene: {start}")
+        return {"moves": []}
     steps = [("start", scene.look())]
     for move in scene.plan["moves"]:
         steps.append((_make(scene, move), scene.look()))
@@ -127,6 +128,8 @@ def _make(scene, move):
     if name == "fork":
         return _make_in_a_child(scene, *arguments)
     function, _, phase = MOVES[name]
+    if name.startswith(("recv", "send")) and _flags(move) & (MSG_TRUNC | MSG_OOB):
+        scene.in_order = False
     outcome = _attempt(scene, lambda: function(scene, *arguments), phase, move)
     if outcome == _WAITS:
         _go_on_after_a_wait(scene, move)
@@ -134,7 +137,9 @@ def _make(scene, move):
 
 
 def _attempt(scene, call, phase, move=()):
-    seconds, is_limited = scene.patience(phase) if scene.sock is not None else (GUARD, False)
+    seconds, is_limited = GUARD, False
+    if scene.sock is not None:
+        seconds, is_limited = scene.patience(phase, _flags(move))
     started = time.monotonic()
     try:
         result = cut(call, seconds)
@@ -143,7 +148,7 @@ def _attempt(scene, call, phase, move=()):
             scene.complaints.append(f"a hang: {move or call}")
         return _WAITS
     except Exception as exc:
-        return _failed(scene, exc, is_limited)
+        return _WAITS if was_cut() else _failed(scene, exc, is_limited)
     if is_limited and _fell_short(scene, move, started):
         return _WAITS
     return ("returns", shown(result, scene))
@@ -160,23 +165,24 @@ def _failed(scene, exc, is_limited):
         del exc
 
 
+def _flags(move):
+    return next((one for one in reversed(move) if isinstance(one, MsgFlag)), 0)
+
+
 def _fell_short(scene, move, started):
     """Tell whether MSG_WAITALL has come to the end of its limit."""
-    flags = move[-1] if move and move[0].startswith("recv") else 0
     took = time.monotonic() - started
-    return bool(flags & MSG_WAITALL) and took >= scene.limit()
+    return bool(_flags(move) & MSG_WAITALL) and took >= scene.limit()
 
 
 def _go_on_after_a_wait(scene, move):
     """End the plan where the wait has left something behind that depends on how it ended."""
     name = move[0]
     if name.startswith("recv"):
-        scene.is_over = scene.is_over or bool(move[-1] & MSG_WAITALL)
+        scene.is_over = scene.is_over or bool(_flags(move) & MSG_WAITALL)
     elif name.startswith("send") and not scene.tls:
         scene.fuzzy = scene.fuzzy or scene.kind == SOCK_STREAM
     elif name not in ("accept", "tls.read"):
-        scene.is_over = True
-    if scene.tls and name.startswith("send"):
         scene.is_over = True
 
 
@@ -235,6 +241,7 @@ def _be_the_child(scene, move, writing):
         outcome = (_make(scene, move), scene.look())
         told = (outcome, scene.fuzzy, scene.is_over)
         rest = (scene.offered[known[0] :], scene.complaints[known[1] :])
-        os.write(writing, pickle.dumps((*told, *rest))[:60000])
+        with open(writing, "wb") as pipe:
+            pickle.dump((*told, *rest), pipe)
     finally:
         os._exit(0)

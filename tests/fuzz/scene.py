@@ -58,6 +58,10 @@ _NOISE = random.Random(7).randbytes(1 << 20)
 _numbers = itertools.count()
 
 
+def _noise(start, size):
+    return _NOISE[start : start + size]
+
+
 class Scene:
     """The socket under test, its peer, and what both have done."""
 
@@ -77,8 +81,7 @@ class Scene:
         self.offered = []  #: what was sent: (bytes, how many of them were taken, None: unknown)
         self.received = bytearray()
         self.complaints = []
-        self._place = 0
-        self._names = {}
+        self._place = self._far_place = 0
 
     # What it is made of.
 
@@ -94,6 +97,10 @@ class Scene:
             self._set_up_tcp()
         if self.plan.get("small"):
             self._make_small()
+        if self.plan.get("tls"):
+            from tests.fuzz.tlsfar import wrap
+
+            wrap(self, **self.plan["tls"])
         if self.plan["mode"] is not None:
             self.sock.settimeout(self.seconds(self.plan["mode"]))
 
@@ -178,7 +185,8 @@ class Scene:
 
     def bind(self, address):
         self.sock.bind(address)
-        if self.role != "connected":
+        self.is_named = True
+        if self.role not in ("connected", "paired"):
             self.role = "bound"
 
     def adopt(self, sock, keeps_role=False):
@@ -209,9 +217,13 @@ class Scene:
 
     def payload(self, size):
         """Return so many bytes; no two payloads are alike."""
-        start = (self._place * 7919) % 65536
         self._place += 1
-        return (_NOISE + _NOISE)[start : start + size] if size else b""
+        return _noise(self._place * 7919 % 65521, size)
+
+    def far_payload(self, size):
+        """Return so many bytes for the peer to send."""
+        self._far_place += 1
+        return _noise(400_000 + self._far_place * 7907 % 65521, size)
 
     def seconds(self, mode):
         return SHORT * self.scale if mode == "short" else mode
@@ -240,12 +252,15 @@ class Scene:
 
     # The model.
 
-    def patience(self, phase):
+    def patience(self, phase, flags=0):
         """Return after how many seconds a wait is cut, and whether a limit should end it."""
         scaled = PATIENCE * self.scale
+        if phase is None:
+            return GUARD, False
         if self.sock.gettimeout() is not None or self._waits_by_itself(phase):
             return GUARD, False
-        if self.world.is_safe and self._is_limited(phase):
+        is_cut = self.world.is_safe and self._is_limited(phase)
+        if is_cut and not (self.family == AF_UNIX and flags & stdlib.MSG_ERRQUEUE):
             return GUARD, True
         return scaled, False
 
@@ -259,7 +274,7 @@ class Scene:
         )
 
     def _is_limited(self, phase):
-        if self.forever or not self.is_named or phase == "accept":
+        if self.forever or not self.is_named or phase == "accept" or self.role == "paired":
             return False
         if phase in ("handshake", "connect"):
             return True

@@ -14,11 +14,19 @@ class StillWaitsError(BaseException):
 
 
 _armed = False
+_rang = False
 
 
 def _ring(*_):
+    global _rang
+    _rang = True
     if _armed:
         raise StillWaitsError
+
+
+def was_cut():
+    """Tell whether the call that has just failed was cut: C may have an error for it."""
+    return _rang
 
 
 def prepare():
@@ -28,9 +36,9 @@ def prepare():
 
 def cut(call, seconds):
     """Return what *call* returns; end it with StillWaitsError after *seconds*."""
-    global _armed
+    global _armed, _rang
     try:
-        _armed = True
+        _armed, _rang = True, False
         signal.setitimer(signal.ITIMER_REAL, seconds)
         return call()
     finally:

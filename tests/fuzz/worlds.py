@@ -70,6 +70,7 @@ class Process:
             env={**os.environ, "PYTHONHASHSEED": "0"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=open('/tmp/h/err','a'),
         )
 
     def ask(self, plan, scale=1):
