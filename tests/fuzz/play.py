@@ -28,6 +28,10 @@ _WAITS = ("waits",)
 def play(world, plan, scale=1):
     """Return the record of *plan* in *world*; waits may take *scale* times as long."""
     world.set_limits(scale)
+    if "tls" in plan:
+        from tests.fuzz.tlsfar import prepare
+
+        prepare(world, **plan["tls"])
     before = _census()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")

@@ -120,6 +120,12 @@ class TlsFar(Far):
         return len(data)
 
 
+def prepare(world, version, is_server, ragged):
+    """Make what takes long before it is timed."""
+    context(world.ssl, is_server, version)
+    context(_PlainSsl, not is_server, version)
+
+
 def wrap(scene, version, is_server, ragged):
     """Let the socket of *scene* and its peer go on over TLS."""
     scene.far = TlsFar(scene.far, scene, not is_server, version)

@@ -18,9 +18,10 @@ _rang = False
 
 
 def _ring(*_):
-    global _rang
+    global _armed, _rang
     _rang = True
     if _armed:
+        _armed = False
         raise StillWaitsError
 
 
@@ -39,7 +40,8 @@ def cut(call, seconds):
     global _armed, _rang
     try:
         _armed, _rang = True, False
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        # Again and again: the first one may end a write that has been taken in part, no more.
+        signal.setitimer(signal.ITIMER_REAL, seconds, 0.02)
         return call()
     finally:
         _armed = False

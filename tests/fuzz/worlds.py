@@ -7,6 +7,7 @@ reads plans from its standard input and writes records to its standard output, p
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import select
@@ -17,7 +18,7 @@ from pathlib import Path
 from tests.fuzz.scene import LIMIT
 
 _ROOT = Path(__file__).parents[2]
-_TOO_LONG = 60.0  # seconds for one plan, whatever it is
+_TOO_LONG = 8.0  # seconds for one plan, whatever it is
 
 
 class World:
@@ -70,7 +71,6 @@ class Process:
             env={**os.environ, "PYTHONHASHSEED": "0"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=open('/tmp/h/err','a'),
         )
 
     def ask(self, plan, scale=1):
@@ -81,7 +81,7 @@ class Process:
     def answer(self):
         """Return the record of the plan that was asked for."""
         output = self._process.stdout
-        if not select.select([output], [], [], _TOO_LONG)[0]:
+        if not select.select([output], [], [], 2 * _TOO_LONG)[0]:
             self.close()
             self._start()
             raise LostError(f"{self.name} hangs")
@@ -114,8 +114,10 @@ def main(name):
             plan, scale = pickle.load(plans)
         except EOFError:
             return
+        faulthandler.dump_traceback_later(_TOO_LONG, exit=True)
         pickle.dump(play(world, plan, scale), records)
         records.flush()
+        faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":
