@@ -28,8 +28,13 @@ def failure(exc, scene):
     context = exc.__context__ and builtin_of(exc.__context__).__name__
     if context == "_GiveupOnSendfile":  # how the stdlib's method goes on without sendfile(2)
         context = None
-    text = None if isinstance(exc, OSError) else str(exc)
-    return ("raises", kind.__name__, getattr(exc, "errno", None), exc.args, facts, context, text)
+    args = tuple(plain_names(one) if isinstance(one, str) else one for one in exc.args)
+    return ("raises", kind.__name__, getattr(exc, "errno", None), args, facts, context)
+
+
+def plain_names(text):
+    """Return *text* with the names of the stdlib's classes in the place of ours."""
+    return text.replace("safesocket.ssl.", "ssl.").replace("safesocket.", "socket.")
 
 
 def complain_of(exc, kind, scene):

@@ -17,7 +17,7 @@ from contextlib import suppress
 from socket import MSG_OOB, MSG_TRUNC, MSG_WAITALL, SOCK_STREAM, MsgFlag
 
 from tests.fuzz import files, moves, tlsmoves
-from tests.fuzz.outcomes import failure, shown
+from tests.fuzz.outcomes import failure, plain_names, shown
 from tests.fuzz.scene import GUARD, Scene
 from tests.fuzz.watch import StillWaitsError, cut, was_cut
 
@@ -50,7 +50,7 @@ def play(world, plan, scale=1):
 
 
 def _plain(text):
-    return text.split(" fd=")[0].replace("safesocket.", "socket.").replace("ssl.", "")
+    return plain_names(text).split(" fd=")[0].replace("<ssl.", "<")
 
 
 def _census():
