@@ -16,15 +16,17 @@ import sys
 import time
 from collections import Counter
 
-from tests.fuzz.compare import WORLDS, Judge, difference
-from tests.fuzz.search import first_failure
+from tests.fuzz.compare import WORLDS, difference
+from tests.fuzz.search import play_round
 
 _ROUND = 250  # sequences; as many as hypothesis may forget when it has found a failure
 _MOST = 20  # failures that are told; what is broken so much needs no more
 
 
 def _arguments():
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--sequences", type=int, default=1000, help="in each world")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--world", choices=WORLDS, action="append", help="default: all")
@@ -32,23 +34,12 @@ def _arguments():
     return parser.parse_args()
 
 
-def _play_round(task):
-    """Play one round; return what was counted, what was doubtful, the first failure."""
-    world, seed, sequences = task
-    judge = Judge(world)
-    try:
-        failed = first_failure(judge, WORLDS[world][1](), seed, sequences)
-        return judge.counts, judge.doubtful, failed
-    finally:
-        judge.close()
-
-
 def _campaign(world, sequences, seed, lanes):
     rounds = -(-sequences // _ROUND)
     tasks = [(world, seed * 1_000_003 + number, _ROUND) for number in range(rounds)]
     counts, doubts, failures = Counter(), [], []
-    with multiprocessing.get_context("spawn").Pool(lanes, maxtasksperchild=20) as pool:
-        for number, (more, doubtful, failed) in enumerate(pool.imap_unordered(_play_round, tasks)):
+    with multiprocessing.get_context("spawn").Pool(lanes) as pool:
+        for number, (more, doubtful, failed) in enumerate(pool.imap_unordered(play_round, tasks)):
             counts += more
             doubts += doubtful
             if failed:

@@ -50,11 +50,11 @@ BUFFERS = {
     "array": _numbers,
     "ctypes": _ctypes,
     "mmap": _mapped,
-    "table": lambda data: memoryview(bytearray(data[: len(data) // 4 * 4])).cast(
-        "B", (len(data) // 4, 4)
-    )
-    if len(data) >= 4
-    else b"",
+    "table": lambda data: (
+        memoryview(bytearray(data[: len(data) // 4 * 4])).cast("B", (len(data) // 4, 4))
+        if len(data) >= 4
+        else b""
+    ),
     "holes": lambda data: memoryview(bytearray(data))[::2],
     "str": lambda data: "x" * min(len(data), 9),
     "nothing": lambda data: None,
@@ -188,7 +188,7 @@ def sendmsg(scene, kind, sizes, flags):
 
 
 def sendfile(scene, is_real, size, offset, count):
-    if scene.sock.getsockopt(SOL_SOCKET, stdlib.SO_ACCEPTCONN):
+    if scene.fd() >= 0 and scene.sock.getsockopt(SOL_SOCKET, stdlib.SO_ACCEPTCONN):
         return "no"  # it is never ready to write, and never would be
     data = scene.payload(size)
     part = data[offset:][:count]
@@ -264,6 +264,8 @@ def detach(scene):
 
 
 def fromfd(scene):
+    if scene.fd() < 0:
+        return "no"  # it knows no mode, and so not whether its error may say more
     with scene.sock as sock:
         make = scene.world.socket.fromfd
         scene.adopt(make(scene.fd(), sock.family, sock.type, sock.proto))

@@ -45,7 +45,7 @@ def complain_of(exc, kind, scene):
     is_ours = type(exc).__module__ == "safesocket.errors"
     if text != plain and not (is_ours and text.startswith(f"{plain}: ")):
         scene.complaints.append(f"{text!r} is not {plain!r}")
-    if is_ours and scene.sock.gettimeout() == 0 and exc.operation != "dup":
+    if is_ours and scene.sock.gettimeout() == 0:
         scene.complaints.append(f"a non-blocking socket got {exc!r}")
     if exc.__cause__ is not None:
         scene.complaints.append(f"{exc!r} has a cause")

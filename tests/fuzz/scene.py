@@ -269,8 +269,10 @@ class Scene:
         if fd < 0 or (not self.tls and not os.get_blocking(fd)):
             return True
         option = {"read": stdlib.SO_RCVTIMEO, "write": stdlib.SO_SNDTIMEO}.get(phase)
-        return not self.tls and option and any(
-            _socket.socket.getsockopt(self.sock, SOL_SOCKET, option, 16)
+        return (
+            not self.tls
+            and option
+            and any(_socket.socket.getsockopt(self.sock, SOL_SOCKET, option, 16))
         )
 
     def _is_limited(self, phase):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import cache
+
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis.errors import FlakyFailure
+
+from tests.fuzz.compare import WORLDS, Judge
 
 
 class _DisagreementError(AssertionError):
@@ -35,3 +40,15 @@ def first_failure(judge, strategy, seed, sequences):
     except (_DisagreementError, FlakyFailure):  # the last is the smallest
         return found[-1]
     return None
+
+
+_judge = cache(Judge)  # a lane keeps its worlds from round to round
+
+
+def play_round(task):
+    """Play one round of a lane; return what was counted, what was doubtful, the first failure."""
+    world, seed, sequences = task
+    judge = _judge(world)
+    judge.counts, judge.doubtful = Counter(), []
+    failed = first_failure(judge, WORLDS[world][1](), seed, sequences)
+    return judge.counts, judge.doubtful, failed
