@@ -27,7 +27,7 @@ _NOT_YET = -1  # nothing was there after all
 
 
 def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
-    """Make the read *call* of *operation* on a stream; its flags, last in *args*, have MSG_WAITALL."""
+    """Make the read *call* on a stream; its flags, the last of *args*, have MSG_WAITALL."""
     *most, flags = args
     limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
     if limit is None or not _is_sound(sock, operation, call, most):

@@ -17,7 +17,6 @@ import struct
 import tempfile
 from contextlib import suppress
 from fcntl import F_GETFL, F_SETFL, fcntl
-from functools import partial
 from socket import MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_STREAM, SOL_SOCKET
 
 from tests.fuzz.outcomes import amount, digest, plain_names, shown

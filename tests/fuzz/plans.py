@@ -47,7 +47,10 @@ _ARGUMENTS = {
     "filemode": st.sampled_from(["r", "w", "rw", "rb", "wb", "rwb", "x"]),
     "buffering": st.sampled_from([None, 0, 1, 16, 100_000]),
 }
-_RARE = "tls.facts tls.shake_again tls.pending drop close leave bind listen accept client_comes connect words inheritable option".split()
+_RARE = (
+    "tls.facts tls.shake_again tls.pending drop close leave bind listen accept client_comes"
+    " connect words inheritable option"
+).split()
 
 
 def _move(name):

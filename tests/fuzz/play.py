@@ -41,12 +41,16 @@ def play(world, plan, scale=1):
         finally:
             scene.tear_down()
             scene.far = None
-        left = [now - then for now, then in zip(_census(), before, strict=True)]
+        left = _left(before)
         if any(left):
             gc.collect()
-            left = (left, "after collecting", [b - a for b, a in zip(_census(), before)])
+            left = [left, "and after collecting", _left(before)]
     texts = [_plain(str(one.message)) for one in seen if "multi-threaded" not in str(one.message)]
     return {**record, "left behind": left, "warnings": texts, "complaints": scene.complaints}
+
+
+def _left(before):
+    return [now - then for now, then in zip(_census(), before, strict=True)]
 
 
 def _plain(text):
