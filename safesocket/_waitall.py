@@ -12,7 +12,7 @@ import _socket
 from . import _system
 from ._failing import fail, plainly
 from ._scope import READ
-from ._wait import Patience, backoff, own_limit, rest_before
+from ._wait import Patience, backoff, own_limit, rest_before, wait_to_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any)
     limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
     if limit is None or not _is_sound(sock, operation, call, most):
         return plainly(sock, operation, call, *args)
+    if not _wanted(operation, most):
+        return wait_to_read(sock, operation, call, *args)  # as the kernel does: until there is some
     patience = Patience(sock, operation, READ, limit)
     if flags & _socket.MSG_PEEK:
         return _peek_whole(sock, operation, patience, call, *most, flags & ~_WAITALL)

@@ -581,6 +581,16 @@ def test_read_of_nothing_does_not_wait(lib, flags):
 
 
 @as_the_stdlib
+@pytest.mark.parametrize("flags", [0, MSG_WAITALL], ids=["plain", "waitall"])
+def test_recvfrom_of_nothing_waits(lib, flags):
+    """recvfrom, which C hands on, waits on a stream until there is something to take nothing of."""
+    with connected(lib) as (sock, peer), calling(sock.recvfrom, 0, flags) as reader:
+        assert still_waits(reader)
+        peer.send(b".")
+        assert reader.result(GUARD)[0] == b""
+
+
+@as_the_stdlib
 @pytest.mark.parametrize("flags", [0, MSG_PEEK, MSG_WAITALL], ids=["plain", "peek", "waitall"])
 def test_datagrams_shut_down(lib, flags):
     """A datagram socket whose reading half is shut down reads b"": threads are woken so."""
