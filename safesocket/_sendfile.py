@@ -19,8 +19,10 @@ from ._deadline import running, what_is_left
 from ._failing import fail
 from ._scope import WRITE
 from ._timeouts import Limit
+from ._translate import correct
 from ._wait import Patience, own_limit
 from ._writing import NOTHING_YET, finish_patiently, send
+from .errors import SafeSocketError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None)
         return _send_as_stdlib(self, file, offset, count)
     self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
     part = _part(self, file, offset, count)
-    if isinstance(part, _Stream) and type(self).send is not send:
+    if isinstance(part, _Stream) and not _is_ours(type(self).send):
         return _send_as_stdlib(self, file, offset, count)  # by the subclass's own send
     if part.is_empty():
         return 0
@@ -76,8 +78,16 @@ def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> 
     started = _system.now()
     try:
         return _plain_sendfile(sock, file, offset, count)
+    except SafeSocketError as error:  # of one block; how many went before is not known
+        correct(error, "sendfile", None, _system.now() - started)
+        raise
     except OSError as exc:
         fail(sock, exc, "sendfile", elapsed=_system.now() - started)
+
+
+def _is_ours(method: Any) -> bool:
+    """Tell whether *method* is :func:`send`, or the copy that ``install()`` has made of it."""
+    return getattr(method, "__code__", None) is send.__code__
 
 
 def _part(sock: Socket, file: Any, offset: int, count: int | None) -> _Regular | _Stream:

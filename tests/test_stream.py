@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from io import BytesIO
 from itertools import repeat
@@ -671,3 +671,14 @@ def test_sendfile_in_messages(lib, mode):
     with connected(lib, AF_UNIX, socket.SOCK_SEQPACKET, mode) as (sock, peer):
         assert sock.sendfile(BytesIO(bytes(20_000))) == 20_000
         assert [len(peer.recv(30_000)) for _ in range(3)] == [8192, 8192, 3616]
+
+
+@pytest.mark.parametrize("block", [nullcontext, safesocket.installed], ids=["drop-in", "installed"])
+def test_sendfile_counts_the_whole_of_a_stream(block):
+    """bytes_sent of a failure is of the whole call, and so is the operation."""
+    lib = safesocket if block is nullcontext else socket
+    with block(), connected(lib, mode=LIMIT) as (sock, peer):
+        with pytest.raises(errors.WriteTimeoutError) as it:
+            sock.sendfile(BytesIO(MUCH))
+        sock.close()
+        assert (it.value.operation, it.value.bytes_sent) == ("sendfile", len(everything(peer)))
