@@ -25,6 +25,7 @@ from ._wait import backoff, check_deadline, ours_to_keep, ready_before, rest_bef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket
     from typing import Any
 
@@ -103,7 +104,7 @@ def connect_ex(self: Socket, address: Any, /) -> int:
         limit = _limit(self, address)
         if limit is None:
             return _connect_ex_as_set_up(self, address, found)
-        _connect_within(limit, self, found)
+        _connect_within(limit, self, found, _system.connect_ex)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
     except OSError as exc:
@@ -135,7 +136,19 @@ def _limit_of_blocking(sock: Socket, address: Any) -> Limit:
     return limit_of("connect", over(known.limits if known else None, address, asked))
 
 
-def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
+def begin(sock: Socket, address: Any) -> int:
+    """Begin to connect *sock*, which is in non-blocking mode; return the errno, 0 for success."""
+    try:
+        return _system.connect_ex(sock, address)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    _system.connect(sock, address)  # says the same, as of the function that was called
+    return 0
+
+
+def _connect_within(
+    limit: Limit, sock: Socket, address: Any, first: Callable[..., int] = begin
+) -> None:
     """Connect in at most the seconds of *limit*; the mode is the same before and after."""
     end = now() + (limit.seconds or 0)
     if limit.source == DEADLINE and not limit.seconds:
@@ -143,7 +156,7 @@ def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
     mode = _system.gettimeout(sock)
     _system.settimeout(sock, 0)
     try:
-        number = begin(sock, address)
+        number = first(sock, address)
         if number in UNDER_WAY and ready_before(end, sock, WRITE):
             number = outcome(sock, address)
         if number in _UNFINISHED:
@@ -167,15 +180,6 @@ def _connect_as_set_up(sock: Socket, address: Any) -> None:
     number = _wait_for_outcome(number, end, sock, address)
     if number:
         raise _system.os_error(number)
-
-
-def begin(sock: Socket, address: Any) -> int:
-    """Begin to connect *sock*, which is in non-blocking mode; return the errno, 0 for success."""
-    try:
-        return _system.connect_ex(sock, address)
-    except (TypeError, ValueError, OverflowError):  # the text names the function that was called
-        _system.connect(sock, address)
-        raise
 
 
 def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket as stdlib
 
 from . import _system
-from ._failing import fail, plain_call
+from ._failing import fail, plainly
 from ._resolve import resolved
 from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, PAIRED
 from ._route import carry_over, note, recall
@@ -48,11 +48,15 @@ def dup(self: Socket) -> Socket:
         SocketClosedError: the socket is closed.
     Source: dup(2); Python ``socket.dup``.
     """
-    fd = plain_call("dup", None, _dup, _system.fileno(self))
+    fd = plainly(self, "dup", _new_descriptor)
     sock = type(self)(_system.family(self), _system.kind(self), self.proto, fileno=fd)
     carry_over(self, sock)
     _system.settimeout(sock, _system.gettimeout(self))
     return sock
+
+
+def _new_descriptor(sock: Socket) -> int:
+    return _dup(_system.fileno(sock))
 
 
 def adopt(sock: Socket) -> None:
@@ -85,7 +89,7 @@ def bind(self: Socket, address: Any, /) -> None:
     except OSError as exc:
         fail(self, exc, "bind", target=address, tried=found)
     known = note(self)
-    if known.role != CONNECTED:  # a client may bind after it has connected, on AF_UNIX
+    if known.role not in (CONNECTED, PAIRED):  # on AF_UNIX these may be bound, too
         known.role = BOUND
 
 

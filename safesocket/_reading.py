@@ -39,6 +39,8 @@ attend(globals())  # and everything does while a deadline runs
 _WAITALL = int(getattr(_socket, "MSG_WAITALL", 0))
 #: Flags that change what "would block" means: recv(2).
 _UNUSUAL = _WAITALL | _DONTWAIT | _socket.MSG_OOB | int(getattr(_socket, "MSG_ERRQUEUE", 0))
+#: Those of them that do nothing where messages stay apart.
+_OF_STREAMS = _WAITALL | _socket.MSG_OOB
 
 
 def recv(self: Socket, bufsize: int, flags: int = 0, /) -> bytes:
@@ -150,9 +152,12 @@ def _with_flags(sock: Socket, operation: str, call: Callable[..., T], *args: Any
     *most, flags = args
     if running and outlasts(sock, operation, flags):
         return in_time(sock, operation, READ, call, *args)
-    if flags & _UNUSUAL == _WAITALL:
+    unusual = flags & _UNUSUAL
+    if unusual and _system.kind(sock) != _socket.SOCK_STREAM:
+        unusual &= ~_OF_STREAMS
+    if unusual == _WAITALL:
         return read_whole(sock, operation, call, *args)
-    if flags & _UNUSUAL:
+    if unusual:
         return plainly(sock, operation, call, *args)
     try:
         return call(sock, *most, flags | _DONTWAIT)

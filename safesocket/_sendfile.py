@@ -8,6 +8,7 @@ os.sendfile; one without any limit gets the stdlib's own method.
 
 from __future__ import annotations
 
+import _socket
 import io
 import os
 import sys
@@ -18,8 +19,10 @@ from ._deadline import running, what_is_left
 from ._failing import fail
 from ._scope import WRITE
 from ._timeouts import Limit
+from ._translate import correct
 from ._wait import Patience, own_limit
 from ._writing import NOTHING_YET, finish_patiently, send
+from .errors import SafeSocketError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +49,14 @@ def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None)
     Source: sendfile(2); Python ``socket.sendfile``.
     """
     limit = _limit(self)
-    if limit is None:
+    if limit is None or _system.fileno(self) < 0 or _system.kind(self) != _socket.SOCK_STREAM:
         return _send_as_stdlib(self, file, offset, count)
     self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
     part = _part(self, file, offset, count)
-    if isinstance(part, _Stream) and type(self).send is not send:
+    if isinstance(part, _Stream) and not _is_ours(type(self).send):
         return _send_as_stdlib(self, file, offset, count)  # by the subclass's own send
+    if part.is_empty():
+        return 0
     patience = Patience(self, "sendfile", WRITE, limit)
     try:
         return finish_patiently(patience, part.push, part.size, NOTHING_YET, 0)
@@ -73,8 +78,16 @@ def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> 
     started = _system.now()
     try:
         return _plain_sendfile(sock, file, offset, count)
+    except SafeSocketError as error:  # of one block; how many went before is not known
+        correct(error, "sendfile", None, _system.now() - started)
+        raise
     except OSError as exc:
         fail(sock, exc, "sendfile", elapsed=_system.now() - started)
+
+
+def _is_ours(method: Any) -> bool:
+    """Tell whether *method* is :func:`send`, or the copy that ``install()`` has made of it."""
+    return getattr(method, "__code__", None) is send.__code__
 
 
 def _part(sock: Socket, file: Any, offset: int, count: int | None) -> _Regular | _Stream:
@@ -108,6 +121,10 @@ class _Regular:
         self._offset = offset
         self._write = _sender(sock)
         self._zero_copy = _system.gettimeout(sock) is not None
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to send."""
+        return self.size <= 0
 
     def push(self, offset: int, flags: int) -> int:
         """Send from *offset* of the part on; return how much was taken."""
@@ -143,15 +160,19 @@ class _Stream:
         self._write = _sender(sock)
         self._block = memoryview(b"")
 
-    def push(self, offset: int, flags: int) -> int:
-        """Send the next bytes, which are those from *offset* on; return how much was taken."""
+    def is_empty(self) -> bool:
+        """Tell whether nothing is left to send."""
         if not self._block:
-            self._block = memoryview(self._file.read(min(self.size - offset, _BLOCK)))
-        if not self._block:
-            raise EOFError
+            self._block = memoryview(self._file.read(min(self.size - self.sent, _BLOCK)))
+        return not self._block
+
+    def push(self, offset: int, flags: int) -> int:  # noqa: ARG002 (always the next)
+        """Send the next bytes; return how much was taken."""
         sent = self._write(self._sock, self._block, flags)
         self._block = self._block[sent:]
         self.sent += sent
+        if self.is_empty():  # asked now: the socket may never be ready for more
+            raise EOFError
         return sent
 
 

@@ -36,6 +36,7 @@ if not TYPE_CHECKING:
 _plain_create: Callable[..., Any] = rehomed(
     vars(Plain)["_create"].__func__, {**vars(ssl), "SSLSocket": Plain}
 )
+_plain_do_handshake = Plain.do_handshake
 _plain_shutdown = Plain.shutdown
 _plain_detach = Plain.detach
 _plain_unwrap = Plain.unwrap
@@ -86,6 +87,8 @@ def do_handshake(self: ssl.SSLSocket, block: bool = False) -> None:
     Source: Python ``SSLSocket.do_handshake``.
     """
     self._check_connected()  # type: ignore[attr-defined]
+    if self._sslobj is None:  # type: ignore[attr-defined]
+        return _plain_do_handshake(self, block)  # closed, or TLS has ended: it says so
     own = mode_of(self)
     if own == 0 and block:
         _system.settimeout(self, None)

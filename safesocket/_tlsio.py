@@ -155,12 +155,10 @@ def _write_records(
     sock: ssl.SSLSocket, known: Note, operation: str, put: Callable[[Any], int], data: Any
 ) -> int:
     """Write *data*, record by record: a limit counts from the last progress."""
-    sent, started = 0, now()
-    try:
-        flat = _flat(data)
-    except TypeError:
+    if not _is_flat(data):
         return put(data)  # it says best what is wrong with them
-    with flat:
+    sent, started = 0, now()
+    with _flat(data) as flat:
         while True:
             with flat[sent : sent + _RECORD] as part:
                 try:
@@ -170,6 +168,14 @@ def _write_records(
                     raise
             if sent >= len(flat):
                 return sent
+
+
+def _is_flat(data: Any) -> bool:
+    try:
+        _flat(data).release()
+    except TypeError:
+        return False
+    return True
 
 
 def _flat(data: Any) -> memoryview:

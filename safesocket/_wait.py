@@ -147,6 +147,10 @@ def wait_to_read(sock: Socket, operation: str, call: Callable[..., T], *args: An
             pass  # and rest out of here, or what a signal raises then would have this behind it
         except OSError as exc:
             fail(sock, exc, operation, elapsed=_system.now() - started)
+        if _system.has_ended(
+            _system.fileno(sock)
+        ):  # of datagrams only a call that may wait says it
+            return plainly(sock, operation, call, *args)
         if not rest_before(end):
             break
     timed_out = TimeoutError("timed out")

@@ -27,14 +27,13 @@ _NOT_YET = -1  # nothing was there after all
 
 
 def read_whole(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
-    """Make the read *call* of *operation*, whose flags, last in *args*, have MSG_WAITALL."""
+    """Make the read *call* on a stream; its flags, the last of *args*, have MSG_WAITALL."""
     *most, flags = args
-    blocking = _system.gettimeout(sock) is None
-    if blocking and _system.kind(sock) != _socket.SOCK_STREAM:
-        return wait_to_read(sock, operation, call, *args)  # messages stay apart; recv(2)
-    limit = own_limit(sock, READ) if blocking else None
+    limit = own_limit(sock, READ) if _system.gettimeout(sock) is None else None
     if limit is None or not _is_sound(sock, operation, call, most):
         return plainly(sock, operation, call, *args)
+    if not _wanted(operation, most):
+        return wait_to_read(sock, operation, call, *args)  # as the kernel does: until there is some
     patience = Patience(sock, operation, READ, limit)
     if flags & _socket.MSG_PEEK:
         return _peek_whole(sock, operation, patience, call, *most, flags & ~_WAITALL)

@@ -274,6 +274,8 @@ def _finish_as_set_up(
     sock: Socket, operation: str, push: Push, size: int, sent: int, flags: int, target: Any
 ) -> int:
     """Send the rest as the program's own O_NONBLOCK or SO_SNDTIMEO has it, short counts too."""
+    if sent > 0 and operation != "sendall" and _system.is_nonblocking(sock):
+        return sent
     started = _system.now()
     sent = max(sent, 0)
     try:

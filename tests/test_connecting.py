@@ -244,6 +244,16 @@ def test_connect_bad_address(call, method, mode):
     assert ends(safesocket) == ends(socket)
 
 
+@as_the_stdlib
+@pytest.mark.parametrize("method", ["connect", "connect_ex"])
+def test_connect_bad_address_is_told_once(lib, method):
+    """The text names the function that was called, and there is no other error behind it."""
+    with lib.socket(AF_INET) as sock, pytest.raises(TypeError) as it:
+        getattr(sock, method)(5)
+    assert str(it.value) == f"{method}(): AF_INET address must be tuple, not int"
+    assert it.value.__context__ is None
+
+
 @pytest.mark.parametrize(
     "address", [None, 1, ("a", 1), "a" * 200, b"a" * 200, "a\0b", ""], ids=repr
 )

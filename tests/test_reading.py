@@ -572,6 +572,46 @@ def test_waitall_beside_receipt_needs_no_stack():
             sys.setrecursionlimit(limit)
 
 
+@as_the_stdlib
+@pytest.mark.parametrize("flags", [0, MSG_WAITALL], ids=["plain", "waitall"])
+def test_read_of_nothing_does_not_wait(lib, flags):
+    """No bytes asked for, no wait: C does not even ask the system."""
+    with datagrams(lib) as (sock, _), within(0), safesocket.timeouts(read=GUARD):
+        assert sock.recv(0, flags) == b""
+
+
+@as_the_stdlib
+@pytest.mark.parametrize("flags", [0, MSG_WAITALL], ids=["plain", "waitall"])
+def test_recvfrom_of_nothing_waits(lib, flags):
+    """recvfrom, which C hands on, waits on a stream until there is something to take nothing of."""
+    with connected(lib) as (sock, peer), calling(sock.recvfrom, 0, flags) as reader:
+        assert still_waits(reader)
+        peer.send(b".")
+        assert reader.result(GUARD)[0] == b""
+
+
+@as_the_stdlib
+@pytest.mark.parametrize("flags", [0, MSG_PEEK, MSG_WAITALL], ids=["plain", "peek", "waitall"])
+def test_datagrams_shut_down(lib, flags):
+    """A datagram socket whose reading half is shut down reads b"": threads are woken so."""
+    with datagrams(lib) as (sock, _), safesocket.timeouts(read=GUARD):
+        safesocket.set_timeouts(sock, read=GUARD) if lib is safesocket else None
+        with calling(sock.recv, 9, flags) as reader:
+            assert still_waits(reader)
+            sock.shutdown(socket.SHUT_RD)
+            assert reader.result(GUARD) == b""
+        with within(0):
+            assert sock.recv(9, flags) == b""
+
+
+def test_urgent_flag_of_datagrams_is_limited():
+    """MSG_OOB means nothing there, so such a read waits like any other, and no longer."""
+    with safesocket.socket(AF_INET, socket.SOCK_DGRAM) as sock, safesocket.timeouts(read=LIMIT):
+        sock.connect(("127.0.0.1", 9))
+        with within(LIMIT), pytest.raises(errors.ReadTimeoutError):
+            sock.recv(9, MSG_OOB)
+
+
 def test_waitall_gives_buffer_back():
     """After a time-out the buffer is the program's again, though the error is kept."""
     buffer = bytearray(9)

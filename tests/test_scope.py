@@ -307,6 +307,13 @@ def pair(folder, kind):
 
 
 @contextmanager
+def bound_pair(folder):
+    with pair(folder, SOCK_STREAM) as subject:
+        subject.sock.bind(f"{folder}/pair")
+        yield subject
+
+
+@contextmanager
 def fallback_pair(folder):
     ours, theirs = safesocket._fallback_socketpair()
     with ours, theirs:
@@ -393,6 +400,7 @@ ROWS = {
     "socketpair": (partial(pair, kind=SOCK_STREAM), *UNLIMITED),
     "socketpair of datagrams": (partial(pair, kind=SOCK_DGRAM), *UNLIMITED),
     "socketpair of packets": (partial(pair, kind=SOCK_SEQPACKET), *UNLIMITED),
+    "socketpair, bound": (bound_pair, *UNLIMITED),
     "adopted, then connected": (adopted_then_connected, *CLIENT),
     "raw": (raw, *UNLIMITED),
     "packet": (packet, *UNLIMITED),

@@ -428,6 +428,16 @@ def test_dup(lib, mode):
         assert copy.recv(9) == b"hello"
 
 
+@as_the_stdlib
+def test_dup_of_closed_nonblocking(lib):
+    """A non-blocking socket gets what C raised, nothing added."""
+    with lib.socket() as sock:
+        sock.setblocking(False)
+    with pytest.raises(OSError) as it:  # noqa: PT011 (compared below)
+        sock.dup()
+    assert_bare(it.value, OSError, errno.EBADF)
+
+
 def test_dup_of_subclass():
     """A copy of a subclass is of that subclass."""
 

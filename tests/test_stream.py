@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from io import BytesIO
 from itertools import repeat
@@ -50,6 +50,7 @@ from tests.helpers import (
     set_kernel_timeout,
     set_nonblocking_behind_python,
     stopped_by,
+    within,
 )
 
 pytestmark = pytest.mark.timeout(10, func_only=True)  # seconds; what hangs is cut off
@@ -643,3 +644,41 @@ def test_stream_leaves_no_descriptor():
                 outcome(sock.sendfile, file)
                 outcome(safesocket.send_fds, sock, [b"."], [file.fileno()])
         assert (descriptors(), peer.fileno() >= 0) == (before, True)
+
+
+def test_sendfile_that_ends_in_a_full_socket():
+    """When the last byte is taken it is done, however full the socket is then."""
+    with connected(safesocket, AF_UNIX) as (sock, _), safesocket.timeouts(write=LIMIT):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least there is
+        with within(0):
+            assert sock.sendfile(BytesIO(bytes(1000)), 50, 100_000) == 950
+
+
+@as_the_stdlib
+@every_mode
+def test_sendfile_on_closed_socket(lib, mode):
+    """The error is that of the stdlib's own method."""
+    with connected(lib, mode=mode) as (sock, _), regular(b"hello") as file:
+        sock.close()
+        with pytest.raises(ValueError):  # noqa: PT011 (the text is Python's)
+            sock.sendfile(file)
+
+
+@as_the_stdlib
+@pytest.mark.parametrize("mode", [None, GUARD], ids=["blocking", "timeout"])
+def test_sendfile_in_messages(lib, mode):
+    """Where messages stay apart they are those that the stdlib sends."""
+    with connected(lib, AF_UNIX, socket.SOCK_SEQPACKET, mode) as (sock, peer):
+        assert sock.sendfile(BytesIO(bytes(20_000))) == 20_000
+        assert [len(peer.recv(30_000)) for _ in range(3)] == [8192, 8192, 3616]
+
+
+@pytest.mark.parametrize("block", [nullcontext, safesocket.installed], ids=["drop-in", "installed"])
+def test_sendfile_counts_the_whole_of_a_stream(block):
+    """bytes_sent of a failure is of the whole call, and so is the operation."""
+    lib = safesocket if block is nullcontext else socket
+    with block(), connected(lib, mode=LIMIT) as (sock, peer):
+        with pytest.raises(errors.WriteTimeoutError) as it:
+            sock.sendfile(BytesIO(MUCH))
+        sock.close()
+        assert (it.value.operation, it.value.bytes_sent) == ("sendfile", len(everything(peer)))

@@ -491,3 +491,13 @@ def fill(sock):
     """Send records until no more are taken."""
     while True:
         sock.send(bytes(16_000))
+
+
+@every_form
+@pytest.mark.parametrize("data", [None, "text"], ids=repr)
+@pytest.mark.parametrize("write", ["send", "write"])
+def test_what_is_not_bytes_is_told_once(form, data, write):
+    """No other error is behind the one that says it."""
+    with form() as lib, tls_pair(lib) as (sock, _), pytest.raises(TypeError) as it:
+        getattr(sock, write)(data)
+    assert it.value.__context__ is None

@@ -7,6 +7,7 @@ form and under install; those of what TLS does in any case run on the stdlib, th
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.client
 import os
 import socket
@@ -491,3 +492,13 @@ def test_contexts_of_the_drop_in(name):
     context = getattr(safe_ssl, name)()
     assert type(context) is safe_ssl.SSLContext
     assert context.sslsocket_class is safe_ssl.SSLSocket
+
+
+@every_form
+def test_handshake_on_a_closed_socket(form):
+    """It is told as an OSError, which is what a thread expects whose socket another one closes."""
+    with form() as lib, tls_pair(lib) as (sock, _):
+        sock.close()
+        with pytest.raises(OSError) as it:  # noqa: PT011 (compared below)
+            sock.do_handshake()
+        assert it.value.errno == errno.EBADF

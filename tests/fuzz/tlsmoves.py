@@ -1,0 +1,61 @@
+"""Moves with a TLS socket, and what only a peer over TLS can do."""
+
+from __future__ import annotations
+
+import ssl
+
+from tests.fuzz.moves import BUFFERS, _far, _send_by, count_got, flat, got
+
+
+def read(scene, size, buffer):
+    """read(), with a buffer or without."""
+    if buffer == "bytes":
+        return got(scene, scene.sock.read(size), size, 0)
+    into = BUFFERS[buffer](bytes(size))
+    return count_got(scene, scene.sock.read(size, into), flat(into), size, 0)
+
+
+def write(scene, kind, size):
+    data = BUFFERS[kind](scene.payload(size))
+    return _send_by(scene, data, lambda: scene.sock.write(data))
+
+
+def pending(scene):
+    return scene.sock.pending()
+
+
+def unwrap(scene):
+    """Say goodbye; the plan ends with that."""
+    same = scene.sock.unwrap()
+    scene.is_over, scene.tls = True, False
+    return same is scene.sock
+
+
+def shake_again(scene):
+    return scene.sock.do_handshake()
+
+
+def facts(scene):
+    sock = scene.sock
+    certificate = sock.getpeercert(True)
+    binding = sock.get_channel_binding()
+    return (
+        (sock.version(), sock.cipher(), sock.compression(), sock.selected_alpn_protocol()),
+        (sock.server_side, sock.server_hostname, sock.session_reused, bool(certificate)),
+        (type(sock.context).__name__, isinstance(sock, ssl.SSLSocket), bool(binding)),
+    )
+
+
+#: as in ``moves``
+MOVES = {
+    "tls.read": (read, "size kind", "read"),
+    "tls.write": (write, "kind size", "write"),
+    "tls.pending": (pending, "", None),
+    "tls.unwrap": (unwrap, "", "handshake"),
+    "tls.shake_again": (shake_again, "", "handshake"),
+    "tls.facts": (facts, "", None),
+    "far.notify": (_far("notify"), "", None),
+    "far.send_half": (_far("send_half"), "size", None),
+    "far.send_rest": (_far("send_rest"), "", None),
+    "far.send_garbage": (_far("send_garbage"), "", None),
+}
