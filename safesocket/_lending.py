@@ -124,9 +124,12 @@ def give_back(sock: Socket) -> None:
         return
     known.lent = known.polled = False
     known.term = None
-    if fileno(sock) >= 0:
+    try:
         _set_timeout_in_c(sock, known.own)
         clear_timeouts(sock)
+    except OSError:  # closed; the mode is set even so
+        if fileno(sock) >= 0:
+            raise
     known.own = None
 
 

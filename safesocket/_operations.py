@@ -236,6 +236,8 @@ def _set_mode(sock: Socket, operation: str, call: Callable[..., None], value: An
     try:
         call(sock, value)
     except OSError as exc:
+        if (known := recall(sock)) is not None:
+            known.lent = False  # closed; the mode is set even so
         fail(sock, exc, operation)
 
 

@@ -502,3 +502,16 @@ def test_handshake_on_a_closed_socket(form):
         with pytest.raises(OSError) as it:  # noqa: PT011 (compared below)
             sock.do_handshake()
         assert it.value.errno == errno.EBADF
+
+
+@every_form
+@pytest.mark.parametrize("last", ["setblocking", "detach"])
+def test_mode_of_a_closed_socket(form, last):
+    """It is what the program has set last, as of any closed socket."""
+    with form() as lib, tls_pair(lib) as (sock, peer):
+        peer.sendall(b".")
+        assert sock.recv(1) == b"."
+        sock.close()
+        with suppress(OSError):
+            sock.setblocking(False) if last == "setblocking" else sock.detach()
+        assert sock.gettimeout() == (0.0 if last == "setblocking" else None)

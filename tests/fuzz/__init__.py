@@ -9,11 +9,14 @@ and by safesocket, each in a process of its own, and the two records must be equ
 The map; imports run downwards only:
 
     __main__     the campaign: many plans on several lanes; what failed is shrunk and printed
-    plans        plans for hypothesis to draw, and a plan as the lines of a test
+    search       plans drawn until one fails, and that one made small
     compare      one plan, both worlds: do they agree, and does the stdlib agree with itself
+    plans        plans for hypothesis to draw
+    failed       plans that have failed once
     worlds       processes that play: the stdlib, drop-in, installed
     play         a plan -> its record
-    moves files tlsmoves    what can be done, as tables
+    transfers moves files tlsmoves    what can be done, as tables
+    model        which waits have a limit
     outcomes     what a program sees of a call, as data
     watch        calls that may wait for ever, cut
     scene        the socket that plays, made as the plan says, and all that is known of it
@@ -22,7 +25,7 @@ The map; imports run downwards only:
 What is modelled and not compared:
 
 * A wait that has no end in the stdlib is cut there by a signal, and is the same as a timeout by a
-  limit of safesocket's. ``scene`` says which waits have a limit, by the table of docs/timeouts.md:
+  limit of safesocket's. ``model`` says which waits have a limit, by the table of docs/timeouts.md:
   one that is limited and goes on is a failure, and so is a limit where there should be none.
 * What a limit or a signal leaves behind differs where the call itself has had an effect by then
   (MSG_WAITALL, streams of makefile, TLS writes): the plan ends there.

@@ -12,6 +12,7 @@ import argparse
 import multiprocessing
 import platform
 import pprint
+import re
 import sys
 import time
 from collections import Counter
@@ -55,7 +56,8 @@ def _campaign(world, sequences, seed, lanes):
 
 def _tell(world, plan, words):
     print(f'\n{world} failed:\n{words}\n\nFor FAILED in tests/fuzz/failed.py:\n    "":')
-    print(f"{pprint.pformat(plan, sort_dicts=False)},\n", flush=True)
+    lines = pprint.pformat(plan, sort_dicts=False)
+    print(re.sub(r"<MsgFlag[^:]*: (\d+)>", r"MsgFlag(\1)", lines) + ",\n", flush=True)
 
 
 def main():

@@ -68,6 +68,12 @@ FAILED = {
     "do_handshake on a closed socket raised AttributeError": _over_tls(
         "tcp4", "connected", "short", ("close",), ("tls.shake_again",)
     ),
+    "the mode of a closed TLS socket was not the one that was set": _over_tls(
+        "tcp4", "connected", None, ("recv", 0, 0), ("close",), ("setblocking", False)
+    ),
+    "detach of a closed TLS socket left it non-blocking": _over_tls(
+        "tcp4", "connected", None, ("recv", 0, 0), ("close",), ("detach",)
+    ),
     "what is not bytes had a second error behind it": _over_tls(
         "tcp4", "connected", None, ("send", "nothing", 9, 0), ("tls.write", "str", 9)
     ),

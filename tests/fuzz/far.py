@@ -112,6 +112,8 @@ class Far:
 
     def shutdown(self, how):
         """Shut down a half."""
+        if self._streams and how != 1:
+            self._scene.fuzzy = True  # what is on its way still is the kernel's whim
         self.raw.shutdown(how)
         self._await_effect(how != 0)
 

@@ -11,10 +11,6 @@ def _file(scene):
     return scene.files[-1]
 
 
-def _texts(scene, mode):
-    return isinstance(mode, str) and "b" not in mode
-
-
 def open_one(scene, mode, buffering):
     texts = {} if "b" in mode else {"encoding": "latin-1", "newline": ""}
     file = scene.sock.makefile(mode, buffering, **texts)
@@ -70,7 +66,7 @@ def close(scene):
         scene.files.pop()
 
 
-#: as in ``moves``
+#: as in ``transfers``
 MOVES = {
     "file": (open_one, "filemode buffering", None),
     "file.read": (read, "asked", "read"),

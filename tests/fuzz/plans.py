@@ -1,4 +1,4 @@
-"""Plans for hypothesis to draw, and a plan as the lines of a test."""
+"""Plans for hypothesis to draw."""
 
 from __future__ import annotations
 

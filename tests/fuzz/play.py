@@ -10,18 +10,19 @@ import gc
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from socket import MSG_OOB, MSG_TRUNC, MSG_WAITALL, SOCK_STREAM, MsgFlag
 
-from tests.fuzz import files, moves, tlsmoves
-from tests.fuzz.outcomes import failure, plain_names, shown
+from tests.fuzz import files, model, moves, tlsmoves, transfers
+from tests.fuzz.outcomes import builtin_of, failure, plain_names, shown
 from tests.fuzz.scene import GUARD, Scene
 from tests.fuzz.watch import StillWaitsError, cut, was_cut
 
-MOVES = {**moves.MOVES, **files.MOVES, **tlsmoves.MOVES}
+MOVES = {**transfers.MOVES, **moves.MOVES, **files.MOVES, **tlsmoves.MOVES}
 _WAITS = ("waits",)
 
 
@@ -33,7 +34,7 @@ def play(world, plan, scale=1):
 
         prepare(world, **plan["tls"])
     before = _census()
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as seen, _unraisable() as lost:
         warnings.simplefilter("always")
         scene = Scene(world, plan, scale)
         try:
@@ -46,7 +47,17 @@ def play(world, plan, scale=1):
             gc.collect()
             left = [left, "and after collecting", _left(before)]
     texts = [_plain(str(one.message)) for one in seen if "multi-threaded" not in str(one.message)]
-    return {**record, "left behind": left, "warnings": texts, "complaints": scene.complaints}
+    rest = {"left behind": left, "warnings": texts, "unraisable": lost}
+    return {**record, **rest, "complaints": scene.complaints}
+
+
+@contextmanager
+def _unraisable():
+    """Yield the list of errors that nobody could be told of: of a stream that is forgotten."""
+    lost = []
+    sys.unraisablehook = lambda one: lost.append(builtin_of(one.exc_value).__name__)
+    yield lost
+    sys.unraisablehook = sys.__unraisablehook__
 
 
 def _left(before):
@@ -147,7 +158,7 @@ def _make(scene, move):
 def _attempt(scene, call, phase, move=()):
     seconds, is_limited = GUARD, False
     if scene.sock is not None:
-        seconds, is_limited = scene.patience(phase, _flags(move))
+        seconds, is_limited = model.patience(scene, phase, _flags(move))
     started = time.monotonic()
     try:
         result = cut(call, seconds)

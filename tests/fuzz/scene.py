@@ -2,7 +2,7 @@
 
 A scene is a dict: ``family`` (a key of ``FAMILIES``), ``role`` (how the socket came to be),
 ``mode`` (what settimeout is given at the start), ``small`` (buffers), ``tls`` (absent, or version
-and side). Here is also the model: which waits have a limit.
+and side).
 """
 
 from __future__ import annotations
@@ -250,42 +250,6 @@ class Scene:
             known = self.far and self.far.is_open() and address == self.far.raw.getsockname()
             return (address[0], "far" if known else bool(address[1]), *address[2:])
         return bool(address)
-
-    # The model.
-
-    def patience(self, phase, flags=0):
-        """Return after how many seconds a wait is cut, and whether a limit should end it."""
-        scaled = PATIENCE * self.scale
-        if phase is None:
-            return GUARD, False
-        if self.sock.gettimeout() is not None or self._waits_by_itself(phase):
-            return GUARD, False
-        is_cut = self.world.is_safe and self._is_limited(phase)
-        if is_cut and not (self.family == AF_UNIX and flags & stdlib.MSG_ERRQUEUE):
-            return GUARD, True
-        return scaled, False
-
-    def _waits_by_itself(self, phase):
-        fd = self.fd()
-        if fd < 0 or (not self.tls and not os.get_blocking(fd)):
-            return True
-        option = {"read": stdlib.SO_RCVTIMEO, "write": stdlib.SO_SNDTIMEO}.get(phase)
-        return (
-            not self.tls
-            and option
-            and any(_socket.socket.getsockopt(self.sock, SOL_SOCKET, option, 16))
-        )
-
-    def _is_limited(self, phase):
-        if self.forever or not self.is_named or phase == "accept" or self.role == "paired":
-            return False
-        if phase in ("handshake", "connect"):
-            return True
-        if self.role == "accepted" or (self.role == "adopted" and self.kind != SOCK_DGRAM):
-            return phase == "write"
-        if self.kind == SOCK_DGRAM:
-            return self.role in ("connected", "open")
-        return True
 
     def look(self):
         """Return what can be seen of the socket after a move."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from functools import cache
 
@@ -16,9 +18,13 @@ class _DisagreementError(AssertionError):
     """What hypothesis looks for."""
 
 
-def first_failure(judge, strategy, seed, sequences):
-    """Play so many plans; return None, or a failing plan, as small as can be, and how it fails."""
+def first_failure(judge, strategy, seed, sequences, seconds=math.inf):
+    """Play so many plans; return None, or a failing plan, as small as can be, and how it fails.
+
+    After *seconds* no more are begun, unless one has failed.
+    """
     found = []
+    end = time.monotonic() + seconds
 
     @seeded(seed)
     @settings(
@@ -30,6 +36,8 @@ def first_failure(judge, strategy, seed, sequences):
     )
     @given(strategy)
     def search(plan):
+        if time.monotonic() > end and not found:
+            return
         words = judge.judge(plan)
         if words:
             found.append((plan, words))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 
-from tests.fuzz.moves import BUFFERS, _far, _send_by, count_got, flat, got
+from tests.fuzz.moves import far_does
+from tests.fuzz.transfers import BUFFERS, count_got, flat, got, write_by
 
 
 def read(scene, size, buffer):
@@ -17,7 +18,7 @@ def read(scene, size, buffer):
 
 def write(scene, kind, size):
     data = BUFFERS[kind](scene.payload(size))
-    return _send_by(scene, data, lambda: scene.sock.write(data))
+    return write_by(scene, data, lambda: scene.sock.write(data))
 
 
 def pending(scene):
@@ -46,7 +47,7 @@ def facts(scene):
     )
 
 
-#: as in ``moves``
+#: as in ``transfers``
 MOVES = {
     "tls.read": (read, "size kind", "read"),
     "tls.write": (write, "kind size", "write"),
@@ -54,8 +55,8 @@ MOVES = {
     "tls.unwrap": (unwrap, "", "handshake"),
     "tls.shake_again": (shake_again, "", "handshake"),
     "tls.facts": (facts, "", None),
-    "far.notify": (_far("notify"), "", None),
-    "far.send_half": (_far("send_half"), "size", None),
-    "far.send_rest": (_far("send_rest"), "", None),
-    "far.send_garbage": (_far("send_garbage"), "", None),
+    "far.notify": (far_does("notify"), "", None),
+    "far.send_half": (far_does("send_half"), "size", None),
+    "far.send_rest": (far_does("send_rest"), "", None),
+    "far.send_garbage": (far_does("send_garbage"), "", None),
 }

@@ -107,17 +107,21 @@ def main(name):
 
     watch.prepare()
     world = World(name)
-    plans, records = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    with os.fdopen(os.dup(1), "wb") as records:
+        os.dup2(2, 1)
+        for plan, scale in _plans():
+            faulthandler.dump_traceback_later(_TOO_LONG, exit=True)
+            pickle.dump(play(world, plan, scale), records)
+            records.flush()
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _plans():
     while True:
         try:
-            plan, scale = pickle.load(plans)
+            yield pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        faulthandler.dump_traceback_later(_TOO_LONG, exit=True)
-        pickle.dump(play(world, plan, scale), records)
-        records.flush()
-        faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":
