@@ -5,7 +5,7 @@
 Every name of the running stdlib ``socket`` is here, the very same object but for what is made
 safer: the class ``socket``, the functions that make sockets, and the look-ups. On top come
 :class:`Timeouts`, :func:`configure`, :class:`timeouts`, :func:`set_timeouts`,
-:func:`get_timeouts`, :class:`deadline`, :func:`remaining`, :data:`FOREVER`,
+:func:`get_timeouts`, :class:`deadline`, :func:`remaining`, :data:`FOREVER`, :func:`waiting`,
 :mod:`safesocket.errors`, and for old code :func:`install`, :func:`uninstall`,
 :class:`installed`, :func:`is_installed` and :class:`Exemption`. Importing this package changes
 nothing anywhere.
@@ -29,6 +29,10 @@ The map of the house; imports run downwards only:
     _lending          the mode of a TLS socket, lent: who keeps its limits, what the program sees
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
+    _alarm            configure(warn_after=): waits that go on for too long
+    _watch            a thread that looks at the waits in progress, again and again
+    _waits            the waits in progress, as values
+    _stacks           what the stacks of all threads tell of waits
     _stream           makefile
     _connect          create_connection: one budget for the look-up and all addresses
     _race             addresses raced against each other, RFC 8305
@@ -76,7 +80,7 @@ from __future__ import annotations
 
 import socket as _stdlib
 
-from . import _connect, errors
+from . import _alarm, _connect, errors
 from ._deadline import deadline, remaining
 from ._exempt import Exemption
 from ._failing import plain_call as _plain_call
@@ -104,6 +108,7 @@ from ._settings import configure, get_timeouts, set_timeouts
 from ._sockets import socket
 from ._stream import SocketIO
 from ._timeouts import FOREVER, Timeouts, timeouts
+from ._waits import Wait, waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,6 +211,7 @@ def socketpair(
 
 
 _fill(globals())
+_alarm.heed_environment()
 if hasattr(_stdlib, "_fallback_socketpair"):  # from Python 3.13 on, everywhere
     _tcp_pair: Any = _rehomed(_stdlib._fallback_socketpair, globals())
 
@@ -232,6 +238,7 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     "Report",
     "SocketIO",
     "Timeouts",
+    "Wait",
     "configure",
     "deadline",
     "errors",
@@ -243,6 +250,7 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     "set_timeouts",
     "timeouts",
     "uninstall",
+    "waiting",
 ]
 
 

@@ -63,19 +63,19 @@ def answer(seconds: float, call: Callable[..., T], *args: Any) -> T:
         ResolveTimeoutError: no answer within *seconds*; it says nothing yet of what was asked.
     """
     end = now() + seconds
-    asked = None
+    question = None
     try:
         while (left := end - now()) > 0:
-            asked = _pool.ask(call, args)
-            if asked is None:
+            question = _pool.ask(call, args)
+            if question is None:
                 return call(*args)
-            if not asked.answered(left):
+            if not question.answered(left):
                 break
-            if asked.is_for_us():
-                return asked.outcome()  # type: ignore[no-any-return]
-        raise _unanswered(asked)
+            if question.is_for_us():
+                return question.outcome()  # type: ignore[no-any-return]
+        raise _unanswered(question)
     finally:
-        del asked, args  # the traceback of a failure holds this frame
+        del question, args  # the traceback of a failure holds this frame
 
 
 def is_asking() -> bool:

@@ -52,6 +52,7 @@ class Race:
 
     def __init__(self, prepare: Callable[[Any], Socket], entries: list[Any], budget: Budget):
         self._prepare = prepare
+        self.started = now()
         self._budget = budget
         self._left = entries[::-1]  # the next one last
         self._next = budget.started  # when that is to begin
@@ -74,6 +75,14 @@ class Race:
     def attempts(self) -> list[Attempt]:
         """Return what became of each address of a race that nobody won, in the order begun."""
         return [Attempt(runner.address, runner.error, runner.elapsed) for runner in self._begun]
+
+    def end(self) -> float:
+        """Return when the race is over."""
+        return self._budget.end
+
+    def addresses(self) -> list[Any]:
+        """Return the addresses under way."""
+        return [runner.address for runner in self._under_way]
 
     def _first(self) -> _Runner | None:
         won = None

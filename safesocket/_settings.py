@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import _socket
 
-from . import _addresses, _redaction, _timeouts, _translate
+from . import _addresses, _alarm, _redaction, _timeouts, _translate
 from ._exempt import over
 from ._route import note, recall
 from ._timeouts import Timeouts, limits_from
@@ -29,6 +29,7 @@ _WISHES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], None]]] = {
     "happy_eyeballs": (None, _addresses.checked_switch, _addresses.set_racing),
     "family": (..., _addresses.checked_family, _addresses.set_family),
     "redact": (..., _redaction.checked, _redaction.wish),
+    "warn_after": (..., _alarm.checked, _alarm.wish),
 }
 
 
@@ -40,6 +41,7 @@ def configure(
     family: Family | EllipsisType | None = ...,
     happy_eyeballs: bool | None = None,
     redact: Callable[[str], str] | EllipsisType | None = ...,
+    warn_after: float | EllipsisType | None = ...,
     **named: float | None,
 ) -> None:
     """Set the limits of this process, where errors say what they know, and how to connect.
@@ -55,6 +57,8 @@ def configure(
         happy_eyeballs: whether it races the addresses of a host (the default).
         redact: a callable that gets a host name, IP address or AF_UNIX path and returns what
             errors, logs and profiles show in its place; None shows it as it is.
+        warn_after: seconds after which a wait is told to the logger ``safesocket``, and again
+            after twice as long, and so on; None for none. See docs/diagnosis.md.
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
@@ -63,7 +67,7 @@ def configure(
         ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
     """
     chosen = limits_from("configure", limits, named)
-    _wish(message=message, happy_eyeballs=happy_eyeballs, family=family, redact=redact)
+    _wish(message=message, happy_eyeballs=happy_eyeballs, family=family, redact=redact, warn_after=warn_after)
     _timeouts.configure_limits(chosen)
 
 

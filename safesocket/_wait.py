@@ -34,14 +34,14 @@ _UNIX = getattr(_socket, "AF_UNIX", None)
 _REST = 0.001  # seconds; short beside any limit, long beside a system call
 _EVENTS = {READ: _system.READABLE, WRITE: _system.WRITABLE}
 #: the socket option by which a program limits its waits itself
-_OPTIONS = {READ: _socket.SO_RCVTIMEO, WRITE: _socket.SO_SNDTIMEO}
+OPTIONS = {READ: _socket.SO_RCVTIMEO, WRITE: _socket.SO_SNDTIMEO}
 
 
 def governing(sock: Socket, phase: str) -> Limit | None:
     """Return the limit on a wait of *sock* for *phase*; None: as long as the stdlib waits."""
     known = recall(sock)
     if known is None:
-        field, own = _field_by_sort(sock, phase, FRESH), over(None)
+        field, own = field_by_sort(sock, phase, FRESH), over(None)
     elif known.forever:
         field, own = None, None
     else:
@@ -59,10 +59,11 @@ def _field(sock: Socket, phase: str, known: Note) -> str | None:
         field = "serve" if phase == READ and known.role in (ACCEPTED, ADOPTED) else phase
         if field in known.limits:
             return field
-    return _field_by_sort(sock, phase, known.role)
+    return field_by_sort(sock, phase, known.role)
 
 
-def _field_by_sort(sock: Socket, phase: str, role: str) -> str | None:
+def field_by_sort(sock: Socket, phase: str, role: str) -> str | None:
+    """Return the name of the limit for sockets like *sock*, which came to be by *role*."""
     family = _system.family(sock)
     named = family == _UNIX and not _talks_to_itself(sock)
     return governs(phase, role, family, _system.kind(sock), named)
@@ -87,12 +88,12 @@ def ours_to_keep(limit: Limit, sock: Socket, phase: str) -> Limit | None:
 
     A deadline cuts even those, if it is over before they are.
     """
-    if not _system.waits_by_itself(sock, _OPTIONS[phase]):
+    if not _system.waits_by_itself(sock, OPTIONS[phase]):
         return limit
     left = what_is_left()
     if left is None or _system.is_nonblocking(sock):
         return None
-    own = _system.timeout_of(sock, _OPTIONS[phase])
+    own = _system.timeout_of(sock, OPTIONS[phase])
     return left if own is None or own > (left.seconds or 0) else None
 
 
@@ -272,6 +273,18 @@ class Patience:
             return self._deadline.end
         end = self._since + (self._limit.seconds or 0)
         return end if self._deadline is None else min(end, self._deadline.end)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a look from another thread may tell: ``started`` is the last progress."""
+        deadline = self._deadline
+        cut_short = deadline is not None and deadline.end <= self.end()
+        return {
+            "sock": self._sock,
+            "operation": self._operation,
+            "started": self._since,
+            "limit": deadline.limit() if deadline and cut_short else self._limit,
+            "target": self._target,
+        }
 
     def _is_late(self) -> bool:
         return self._deadline is not None and _system.now() >= self._deadline.end

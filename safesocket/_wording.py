@@ -15,9 +15,12 @@ from ._roles import ACCEPTED, BOUND
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
+    from ._waits import Wait
     from .errors import Attempt, SafeSocketError
+
+    Told: TypeAlias = SafeSocketError | Wait
 
 _LONGEST_NAME = 255  # characters; RFC 1035, section 2.3.4, for host names
 _IPV6_CHARACTERS = frozenset("0123456789abcdefABCDEF:.")
@@ -78,7 +81,24 @@ def sentence(error: SafeSocketError) -> str:
     return words + stuck(error._stuck) + others(error.attempts, error._attempt)
 
 
-def _deed(operation: str, error: SafeSocketError) -> str:
+def waiting(wait: Wait) -> str:
+    """Return what a wait is for, how long it has lasted, how long it may last, and where."""
+    words = _deed(wait.operation, wait)
+    if wait.phase == "resolve" and not words.startswith("look up"):
+        words = f"look up {clean(wait.host)} for {words}"
+    if wait.elapsed is not None:
+        words += f" for {duration(wait.elapsed)}"
+    if wait.left is None:
+        words += ", without limit"
+    else:
+        words += f", {duration(wait.left)} more at most"
+    if wait.timeout is not None:
+        words += f" ({limit_in_words(wait)})"
+    where = f"{clean(wait.filename)}:{wait.lineno} in {clean(wait.function)}"
+    return f"{words}, at {where}, thread {clean(wait.thread)}"
+
+
+def _deed(operation: str, error: Told) -> str:
     """Return the operation and its target; without a target, where it was done."""
     verb, preposition = _PHRASES.get(operation, (operation, "on"))
     target = _target(operation, error)
@@ -87,7 +107,7 @@ def _deed(operation: str, error: SafeSocketError) -> str:
     return f"{verb} on {place(error.local)}" if _is_bound(error.local) else verb
 
 
-def _target(operation: str, error: SafeSocketError) -> str:
+def _target(operation: str, error: Told) -> str:
     asked, tried = _asked(error), _tried(error)
     if operation in _LOCAL:
         return asked or place(error.local)
@@ -100,7 +120,7 @@ def _is_bound(local: Any) -> bool:
     return bool(local[1:2] != (0,) if isinstance(local, tuple) else local)
 
 
-def limit_in_words(error: SafeSocketError) -> str:
+def limit_in_words(error: Told) -> str:
     """Return who set the limit that ended the call, and how long it is."""
     words = _SOURCES.get(error.timeout_source or "", "{field} timeout {seconds:g} s")
     return words.format(field=error._field, seconds=error.timeout or 0)
@@ -152,11 +172,11 @@ def target(error: SafeSocketError) -> str:
     return _asked(error) or place(error.address or local)
 
 
-def _asked(error: SafeSocketError) -> str:
+def _asked(error: Told) -> str:
     return place(error.host if error.port is None else (error.host or "", error.port))
 
 
-def _tried(error: SafeSocketError) -> str:
+def _tried(error: Told) -> str:
     """Return the address that a name stood for; empty where that tells nothing new."""
     address = error.address
     if not isinstance(address, tuple) or address[:1] == (error.host,):

@@ -1,0 +1,126 @@
+"""A thread that looks at the waits in progress, again and again; what it makes of them, others say.
+
+Imported only by who watches: it needs ``threading``.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+import sys
+import threading
+
+from ._stacks import lookers
+from ._waits import in_progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._waits import Wait
+
+#: seconds that a fork, or the end of the program, waits for a look under way
+_PATIENCE = 0.1
+
+_watchers: set[Watcher] = set()
+#: held while one is started or stopped; a signal's handler may do so in the middle of it
+_lock = _thread.RLock()
+
+
+class Watcher:
+    """Calls *look* with the waits in progress every *interval* seconds, from ``start`` to ``stop``.
+
+    A daemon thread, which a fork's child has again, and which ends with the interpreter. What it
+    waits for itself, in *look*, nobody looks at. The first exception of *look* is told as that of
+    a thread is; it goes on after any.
+    """
+
+    def __init__(self, interval: float, look: Callable[[list[Wait]], None]) -> None:
+        self._interval = interval
+        self._look = look
+        self._bell: Any = None  # rung to end the thread
+        self._thread: threading.Thread | None = None
+        self._has_failed = False
+
+    def start(self) -> None:
+        """Begin to look; the first time an interval from now.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+        with _lock:
+            if self not in _watchers:
+                self._begin()
+                _watchers.add(self)
+
+    def stop(self) -> None:
+        """Look no more; on return no look is under way, but one that takes very long."""
+        with _lock:
+            _watchers.discard(self)
+            thread = self._end()
+        _join(thread)
+
+    def _begin(self) -> None:
+        bell = _thread.allocate_lock()
+        bell.acquire()
+        thread = threading.Thread(
+            target=self._run, args=(bell,), name="safesocket-watch", daemon=True
+        )
+        thread.start()
+        self._bell, self._thread = bell, thread
+
+    def _end(self) -> threading.Thread | None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._bell.release()
+        return thread
+
+    def _run(self, bell: Any) -> None:
+        lookers.add(_thread.get_ident())
+        try:
+            while not bell.acquire(True, self._interval):
+                self._look_once()
+        finally:
+            lookers.discard(_thread.get_ident())
+
+    def _look_once(self) -> None:
+        try:
+            self._look(in_progress())
+        except Exception:
+            if not self._has_failed:  # or it would be told at every look
+                self._has_failed = True
+                args = threading.ExceptHookArgs([*sys.exc_info(), threading.current_thread()])
+                threading.excepthook(args)
+
+
+def _join(thread: threading.Thread | None) -> None:
+    if thread is not None and thread is not threading.current_thread():
+        thread.join(_PATIENCE)
+
+
+def _pause() -> None:
+    """End the threads of all watchers: a process with one thread forks best."""
+    for thread in [watcher._end() for watcher in list(_watchers)]:
+        _join(thread)
+
+
+def _go_on() -> None:
+    for watcher in list(_watchers):
+        try:
+            watcher._begin()
+        except RuntimeError:  # no thread can be had, or the interpreter ends
+            _watchers.discard(watcher)
+
+
+def _in_a_child() -> None:
+    global _lock
+    _lock = _thread.RLock()
+    lookers.clear()
+    _go_on()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_in_a_child)
+atexit.register(_pause)  # or a handler of logging may hold the lock of stderr at the very end
