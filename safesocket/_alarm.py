@@ -58,15 +58,19 @@ _seconds: float | None = None
 def wish(seconds: float | None) -> None:
     """Put what is wished in force: a warning after so many *seconds*; None: none."""
     global _watcher, _seconds
-    if _watcher is not None:
-        _watcher.stop()
-    _watcher, _seconds = None, seconds
-    if seconds is not None:
-        from ._watch import Watcher
+    before, _watcher, _seconds = _watcher, _started(seconds), seconds
+    if before is not None:
+        before.stop()
 
-        interval = min(max(seconds * _SHARE, _SHORTEST), _LONGEST)
-        _watcher = Watcher(interval, Alarm(seconds).look)
-        _watcher.start()
+
+def _started(seconds: float | None) -> Watcher | None:
+    if seconds is None:
+        return None
+    from ._watch import Watcher
+
+    watcher = Watcher(min(max(seconds * _SHARE, _SHORTEST), _LONGEST), Alarm(seconds).look)
+    watcher.start()
+    return watcher
 
 
 def wished() -> float | None:

@@ -67,7 +67,13 @@ def configure(
         ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
     """
     chosen = limits_from("configure", limits, named)
-    _wish(message=message, happy_eyeballs=happy_eyeballs, family=family, redact=redact, warn_after=warn_after)
+    _wish(
+        message=message,
+        happy_eyeballs=happy_eyeballs,
+        family=family,
+        redact=redact,
+        warn_after=warn_after,
+    )
     _timeouts.configure_limits(chosen)
 
 

@@ -30,36 +30,42 @@ LOOKING_UP = "looking up"  # here or by another thread
 TRYING = "trying"  # not to wait: C waits only if the socket has a timeout of its own
 CALLING = "calling"  # C, which waits if the mode of the socket says so
 
-#: module, qualified name -> what a thread does whose innermost frame that is
+#: what a thread does -> by its innermost frame: module, qualified names
 PLACES = {
-    **dict.fromkeys((("_wait", "ready_before"), ("_wait", "which_ready_before")), ASLEEP),
-    **dict.fromkeys((("_wait", "rest_before"),), ASLEEP),
-    **dict.fromkeys((("_lookups", "Asked.answered"), ("_lookups", "answer")), LOOKING_UP),
-    **dict.fromkeys((("_failing", "plain_call"), ("_resolve", "_answered")), LOOKING_UP),
-    **dict.fromkeys((("_reading", name) for name in ("recv", "recv_into", "recvfrom")), TRYING),
-    **dict.fromkeys((("_reading", name) for name in ("recvfrom_into", "recvmsg")), TRYING),
-    **dict.fromkeys((("_reading", name) for name in ("recvmsg_into", "_with_flags")), TRYING),
-    **dict.fromkeys((("_writing", name) for name in ("send", "sendto", "sendmsg")), TRYING),
-    **dict.fromkeys((("_writing", "sendall"),), TRYING),
-    **dict.fromkeys((("_writing", name) for name in ("_push", "_push_to")), CALLING),
-    **dict.fromkeys((("_writing", "_push_message"), ("_failing", "plainly")), CALLING),
-    **dict.fromkeys((("_sendfile", "_send_as_stdlib"),), CALLING),
-    **dict.fromkeys((("_connecting", "_connect_as_set_up"),), CALLING),
-    **dict.fromkeys((("_connecting", "_connect_ex_as_set_up"),), CALLING),
-    **dict.fromkeys((("_tlsio", name) for name in ("read", "send", "_write_at_once")), CALLING),
-    **dict.fromkeys((("_tlswait", "go_on"),), CALLING),
+    ASLEEP: {"_wait": "ready_before which_ready_before rest_before"},
+    LOOKING_UP: {
+        "_failing": "plain_call",
+        "_lookups": "Asked.answered answer",
+        "_resolve": "_answered",
+    },
+    TRYING: {
+        "_reading": "recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into _with_flags",
+        "_writing": "send sendall sendmsg sendto",
+    },
+    CALLING: {
+        "_connecting": "_connect_as_set_up _connect_ex_as_set_up",
+        "_failing": "plainly",
+        "_sendfile": "_send_as_stdlib",
+        "_tlsio": "read send _write_at_once",
+        "_tlswait": "go_on",
+        "_writing": "_push _push_message _push_to",
+    },
 }
 
 _OURS = "safesocket"
 #: the stdlib's own code between ours and C
 _BELOW = frozenset({"socket", "ssl", f"{_OURS}._system"})
-_PLACES = {(f"{_OURS}.{module}", name): how for (module, name), how in PLACES.items()}
+_PLACES = {
+    (f"{_OURS}.{module}", name): how
+    for how, modules in PLACES.items()
+    for module, names in modules.items()
+    for name in names.split()
+}
 
 #: the local variables that are read
-_NAMES = ("self", "sock", "operation", "started", "end", "limit", "flags", "budget", "asked") + (
-    "address",
-    "found",
-    "target",
+_NAMES = (
+    *("sock", "operation", "started", "end", "limit", "flags"),
+    *("budget", "asked", "address", "found", "target"),
 )
 _MISSING: Any = object()
 
@@ -78,7 +84,10 @@ class Seen:
     address that the operation was called with.
     """
 
-    __slots__ = ("asked_for", "caller", "facts", "how", "is_new", "mark", "operation", "race", "thread_id")
+    __slots__ = (
+        *("asked_for", "caller", "facts", "how", "is_new"),
+        *("mark", "operation", "race", "thread_id"),
+    )
 
     def __init__(self, thread_id: int, how: str) -> None:
         self.thread_id = thread_id

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
 _REST = 0.001  # seconds; short beside any limit, long beside a system call
-_EVENTS = {READ: _system.READABLE, WRITE: _system.WRITABLE}
+EVENTS = {READ: _system.READABLE, WRITE: _system.WRITABLE}
 #: the socket option by which a program limits its waits itself
 OPTIONS = {READ: _socket.SO_RCVTIMEO, WRITE: _socket.SO_SNDTIMEO}
 
@@ -104,7 +104,7 @@ def ready_before(end: float, sock: Socket, phase: str) -> bool:
     """
     while (fd := _system.fileno(sock)) >= 0:
         remaining = end - _system.now()
-        if _system.ready(fd, _EVENTS[phase], remaining if remaining > 0 else 0):
+        if _system.ready(fd, EVENTS[phase], remaining if remaining > 0 else 0):
             return True
         if _system.now() >= end:
             return _system.fileno(sock) < 0
@@ -119,7 +119,7 @@ def which_ready_before(end: float, socks: list[Any], phase: str) -> list[int]:
     fds = [_system.fileno(sock) for sock in socks]
     while True:
         remaining = end - _system.now()
-        ready = _system.which_ready(fds, _EVENTS[phase], remaining if remaining > 0 else 0)
+        ready = _system.which_ready(fds, EVENTS[phase], remaining if remaining > 0 else 0)
         if ready or _system.now() >= end:
             return [place for place, fd in enumerate(fds) if fd in ready]
 

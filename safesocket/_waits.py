@@ -12,13 +12,12 @@ from . import _system, _wording
 from ._limits import Limit
 from ._redaction import shown
 from ._roles import FRESH
-from ._route import Route, is_numeric, recall, route_of
+from ._route import Route, is_lent, is_numeric, recall, route_of
 from ._scope import READ, WRITE
 from ._stacks import ASLEEP, CALLING, LOOKING_UP, TRYING, Seen, blocked
 from ._system import now
-from ._timeouts import FOREVER
 from ._translate import ACCEPT, CONNECT, PHASES, RESOLVE
-from ._wait import OPTIONS, field_by_sort, governing
+from ._wait import EVENTS, OPTIONS, field_by_sort, governing
 from .errors import _plain
 
 TYPE_CHECKING = False
@@ -31,6 +30,10 @@ _FACTS = (
     *("timeout", "timeout_source", "thread", "thread_id", "filename", "lineno", "function"),
     "healthy",
 )
+
+#: phase -> what is waited for, where that is not to read; connect(2), socket(7)
+_SIDES = {WRITE: WRITE, CONNECT: WRITE}
+_NAMES = {READ: "SO_RCVTIMEO", WRITE: "SO_SNDTIMEO"}
 
 
 class Wait:
@@ -201,9 +204,8 @@ def _may_wait_in_c(seen: Seen, sock: Socket) -> bool:
 
 
 def _is_ready(sock: Socket, phase: str) -> bool:
-    events = _system.WRITABLE if phase in (WRITE, CONNECT) else _system.READABLE
     fd = _system.fileno(sock)
-    return fd < 0 or _system.ready(fd, events, 0)
+    return fd < 0 or _system.ready(fd, EVENTS[_SIDES.get(phase, READ)], 0)
 
 
 # --- How long -----------------------------------------------------------------------------------
@@ -211,28 +213,28 @@ def _is_ready(sock: Socket, phase: str) -> bool:
 
 def _limit(seen: Seen, phase: str, sock: Socket | None) -> tuple[Limit | None, float | None]:
     """Return the limit that ends the wait, and when; that is None where only C knows."""
-    limit, end = seen.facts.get("limit"), seen.facts.get("end")
-    budget = seen.facts.get("budget")
-    if limit is None and budget is not None:
-        limit = budget.limit
     if seen.race:
-        end = seen.race.end()
-    if end is None and seen.how in (CALLING, TRYING) and sock is not None:
-        limit = _limit_in_c(phase, sock)
-    return limit, end
+        return seen.facts["budget"].limit, seen.race.end()
+    if seen.how in (CALLING, TRYING) and sock is not None:
+        return _limit_in_c(_SIDES.get(phase, READ), sock), None
+    limit = seen.facts.get("limit") or (None if sock is None else _own_limit(sock))
+    return limit, seen.facts.get("end")
 
 
-def _limit_in_c(phase: str, sock: Socket) -> Limit | None:
-    """Return the limit of what C does: the socket's own timeout, or the kernel's."""
+def _own_limit(sock: Socket) -> Limit | None:
     own = _system.gettimeout(sock)
-    if own:
-        return Limit(own, "", "settimeout")
-    side = WRITE if phase == WRITE else READ
+    return Limit(own, "", "settimeout") if own else None
+
+
+def _limit_in_c(side: str, sock: Socket) -> Limit | None:
+    """Return the limit of what C does: the socket's own timeout, or the kernel's."""
+    own = _own_limit(sock)
+    if own is not None:
+        return own
     seconds = _system.timeout_of(sock, OPTIONS[side])
     if seconds is None:
         return None
-    known = recall(sock)
-    return _lent(sock, side, seconds) if known is not None and known.lent else Limit(seconds, "", "")
+    return _lent(sock, side, seconds) if is_lent(sock) else Limit(seconds, _NAMES[side], "")
 
 
 def _lent(sock: Socket, side: str, seconds: float) -> Limit:
@@ -248,18 +250,23 @@ def _times(seen: Seen, limit: Limit | None, end: float | None) -> dict[str, Any]
     clock = now()
     started = seen.race.started if seen.race else seen.facts.get("started")
     since = seen.mark if started is None else started
-    elapsed = None if since is None or seen.is_new else clock - since
-    if end is None and limit is not None and limit.seconds is not None:
-        end = clock - (elapsed or 0.0) + limit.seconds
-    bounded = end is not None and end != FOREVER
+    elapsed = None if since is None or seen.is_new else max(clock - since, 0.0)
+    left = None
+    if limit is None or limit.seconds is None:
+        limit = _UNLIMITED
+    else:
+        left = limit.seconds - (elapsed or 0.0) if end is None else end - clock
     return {
         "key": (seen.thread_id, since),
         "elapsed": elapsed,
-        "left": max((end or 0.0) - clock, 0.0) if bounded else None,
-        "timeout": limit.whole if limit and bounded else None,
-        "timeout_source": (limit.source or None) if limit and bounded else None,
-        "_field": limit.field if limit else "",
+        "left": None if left is None else max(left, 0.0),
+        "timeout": limit.whole,
+        "timeout_source": limit.source or None,
+        "_field": limit.field,
     }
+
+
+_UNLIMITED = Limit(None, "", "")
 
 
 # --- Whom for -----------------------------------------------------------------------------------
@@ -268,13 +275,12 @@ def _times(seen: Seen, limit: Limit | None, end: float | None) -> dict[str, Any]
 def _route(seen: Seen, phase: str, sock: Socket | None) -> Route:
     facts = seen.facts
     if phase == RESOLVE:
-        return Route(asked=facts["asked"] if facts.get("asked") else facts.get("address"))
+        return Route(asked=facts.get("asked") or facts.get("address"))
     budget = facts.get("budget")
+    asked = seen.asked_for if budget is None else budget.asked
     if sock is None:
         under_way = seen.race.addresses() if seen.race else []
-        asked = budget.asked if budget is not None else None
         return Route(asked=asked, address=under_way[0] if len(under_way) == 1 else None)
-    asked = seen.asked_for if budget is None else budget.asked
     tried = facts.get("found") or facts.get("address")
     return route_of(sock, facts.get("target") or asked, tried if is_numeric(tried) else None)
 

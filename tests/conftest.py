@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 import safesocket
-from safesocket import _addresses, _redaction, _timeouts, _translate
+from safesocket import _addresses, _alarm, _redaction, _timeouts, _translate
 
 
 def pytest_configure():
@@ -23,7 +23,7 @@ def settings_of_the_process():
     """What a test sets for the whole process, ``configure`` above all, ends with the test."""
     limits, mode = dict(_timeouts._process), _translate._mode
     (family, racing), redact = _addresses.wishes(), _redaction.wished()
-    default = socket.getdefaulttimeout()
+    default, warn_after = socket.getdefaulttimeout(), _alarm.wished()
     yield
     _timeouts._process.clear()
     _timeouts._process.update(limits)
@@ -31,6 +31,7 @@ def settings_of_the_process():
     _addresses.set_family(family)
     _addresses.set_racing(racing)
     _redaction.wish(redact)
+    _alarm.wish(warn_after)
     socket.setdefaulttimeout(default)
 
 

@@ -24,7 +24,7 @@ _FOLDER = os.path.dirname(os.path.abspath(_startup))
 _USAGE = "python -m safesocket run [options] (script.py | -m module | -c code | -) [args ...]"
 
 #: Options that have a value. All others have none.
-_VALUED = (*(f"--{name}" for name in FIELDS), "--none", "--message")
+_VALUED = (*(f"--{name}" for name in FIELDS), "--none", "--message", "--warn-after")
 
 #: A group of Python's own options: flags, then perhaps one that has a value.
 _GROUP = re.compile(r"(-[^cmWX]*)([cmWX]?)(.*)", re.DOTALL)
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{field}", type=_seconds, metavar="SECONDS", help=_HELP[field])
     for name in ("none", "message"):
         parser.add_argument(f"--{name}", choices=CHOICES[_variable(name)], help=_HELP[name])
+    parser.add_argument("--warn-after", type=_seconds, metavar="SECONDS", help=_HELP["warn-after"])
     for name in ("children", "report"):
         parser.add_argument(f"--{name}", action="store_true", help=_HELP[name])
     return parser
@@ -92,6 +93,7 @@ _HELP = {
     "none": "what settimeout(None) means: nothing said (the default), or for ever",
     "message": "where errors say what they know: in their text (the default), in a note of the "
     "traceback, or nowhere",
+    "warn-after": "log each wait that goes on for longer (logger 'safesocket')",
     "children": "install in Python processes that the program starts, too",
     "report": "at the end, say on stderr what was patched and what could not be",
 }
@@ -142,7 +144,7 @@ def prepared(options: argparse.Namespace, before: Mapping[str, str]) -> dict[str
 
 
 def _carried(options: argparse.Namespace) -> dict[str, str]:
-    given = {name: getattr(options, name) for name in (*FIELDS, "none", "message")}
+    given = {name: getattr(options, name) for name in (*FIELDS, "none", "message", "warn_after")}
     given["report"] = "1" if options.report else None
     return {_variable(name): value for name, value in given.items() if value is not None}
 
