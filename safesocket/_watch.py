@@ -10,6 +10,7 @@ import atexit
 import os
 import sys
 import threading
+from time import thread_time
 
 from ._stacks import lookers
 from ._waits import in_progress
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from ._waits import Wait
 
+#: Of the time, what looking may take: with many threads, and short intervals, it is less often.
+_SHARE = 0.005
+
 #: seconds that a fork, or the end of the program, waits for a look under way
 _PATIENCE = 0.1
 
@@ -31,6 +35,8 @@ _lock = _thread.RLock()
 
 class Watcher:
     """Calls *look* with the waits in progress every *interval* seconds, from ``start`` to ``stop``.
+
+    More rarely if it would take more than a two-hundredth of the time of one CPU.
 
     A daemon thread, which a fork's child has again, and which ends with the interpreter. What it
     waits for itself, in *look*, nobody looks at. The first exception of *look* is told as that of
@@ -80,8 +86,11 @@ class Watcher:
     def _run(self, bell: Any) -> None:
         lookers.add(_thread.get_ident())
         try:
-            while not bell.acquire(True, self._interval):
+            pause = self._interval
+            while not bell.acquire(True, pause):
+                begun = thread_time()
                 self._look_once()
+                pause = max(self._interval, (thread_time() - begun) / _SHARE)
         finally:
             lookers.discard(_thread.get_ident())
 
