@@ -96,6 +96,7 @@ def gathered(seen: Seen) -> Told:
         "healthy": _is_healthy(phase, sock, limit),
         "key": (seen.thread_id, seen.since if started is None else started),
         "_field": limit.field,
+        "_role": route.role,
     }
     return Told(facts, started, limit, end)
 

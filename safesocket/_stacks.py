@@ -160,7 +160,7 @@ def _read(seen: Seen, frame: FrameType | None) -> None:
         if part == _OURS:
             seen.read(frame)
         frame = frame.f_back
-    seen.caller = _caller(frame)
+    seen.caller = caller(frame)
 
 
 def _part(frame: FrameType) -> str:
@@ -172,7 +172,7 @@ def _part(frame: FrameType) -> str:
     return package if package in (_OURS, "socket", "ssl", "wrapt") else ""
 
 
-def _caller(frame: FrameType | None) -> tuple[str, int, str]:
+def caller(frame: FrameType | None) -> tuple[str, int, str]:
     """Return file, line and function of the program; of a library, if that is all there is."""
     nearest = None
     for outer in _outwards(frame):

@@ -65,6 +65,7 @@ class Wait:
     healthy: bool
     key: tuple[int, float]  #: the same at every look at this very wait, and of no other
     _field: str  #: the name of the limit in Timeouts
+    _role: str  #: how the socket came to be
     _facts: dict[str, Any]  #: all that stays the same, shared by the looks at one wait
 
     def __init__(self, facts: dict[str, Any], elapsed: float | None, left: float | None) -> None:
@@ -104,7 +105,7 @@ class Wait:
         return Wait, (self._facts, self.elapsed, self.left)
 
 
-_CONSTANT = {*_FACTS, "key", "_field"} - {"elapsed", "left"}
+_CONSTANT = {*_FACTS, "key", "_field", "_role"} - {"elapsed", "left"}
 
 
 def waiting() -> list[Wait]:
