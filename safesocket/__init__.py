@@ -32,6 +32,7 @@ The map of the house; imports run downwards only:
     _alarm            configure(warn_after=): waits that go on for too long
     _watch            a thread that looks at the waits in progress, again and again
     _waits            the waits in progress, as values
+    _sightings        from a stack that was seen to what is told of its wait
     _stacks           what the stacks of all threads tell of waits
     _stream           makefile
     _connect          create_connection: one budget for the look-up and all addresses
@@ -114,6 +115,8 @@ from ._waits import Wait, waiting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ._waits import Wait, waiting
 
 _GLOBAL_DEFAULT_TIMEOUT: Any = _stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
@@ -256,6 +259,10 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("Wait", "waiting"):  # for those who look; they load a fifth as much again
+        from . import _waits
+
+        return getattr(_waits, name)
     if name == "__version__":  # importlib.metadata costs more to import than safesocket
         from importlib.metadata import PackageNotFoundError, version
 

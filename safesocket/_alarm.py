@@ -41,14 +41,18 @@ class Alarm:
 
     def look(self, waits: list[Wait]) -> None:
         """Tell of those among *waits* whose time has come."""
-        pending = {wait.key: wait for wait in waits if not wait.healthy}
-        self._next = {key: self._next.get(key, self._seconds) for key in pending}
-        for key, wait in pending.items():
-            if (wait.elapsed or 0.0) >= self._next[key]:
-                while self._next[key] <= (wait.elapsed or 0.0):
+        late = {wait.key: wait for wait in waits if self._is_late(wait)}
+        self._next = {key: self._next.get(key, self._seconds) for key in late}
+        for key, wait in late.items():
+            elapsed = wait.elapsed or 0.0
+            if elapsed >= self._next[key]:
+                while self._next[key] <= elapsed:
                     self._next[key] *= 2
                 extra = {"safesocket_wait": wait.to_dict()}
                 self._log.warning("waiting: %s", str(wait), extra=extra)
+
+    def _is_late(self, wait: Wait) -> bool:
+        return (wait.elapsed or 0.0) >= self._seconds and not wait.healthy
 
 
 _watcher: Watcher | None = None

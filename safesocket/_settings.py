@@ -57,14 +57,12 @@ def configure(
         happy_eyeballs: whether it races the addresses of a host (the default).
         redact: a callable that gets a host name, IP address or AF_UNIX path and returns what
             errors, logs and profiles show in its place; None shows it as it is.
-        warn_after: seconds after which a wait is told to the logger ``safesocket``, and again
-            after twice as long, and so on; None for none. See docs/diagnosis.md.
+        warn_after: seconds after which a wait is logged, and again at each doubling; None: never.
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
-        TypeError: an unknown name, a limit that is not a number, *happy_eyeballs* is no bool, or
-            *redact* cannot be called.
-        ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
+        TypeError: an unknown name, or a value of another type.
+        ValueError: a limit is negative or NaN, *warn_after* is 0, or a word is none of those named.
     """
     chosen = limits_from("configure", limits, named)
     asked: Any = {"message": message, "happy_eyeballs": happy_eyeballs, "family": family}

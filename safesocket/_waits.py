@@ -1,28 +1,19 @@
-"""The waits in progress, as values: whom each is for, how long, how long it may still take.
+"""The waits in progress, as values: what :func:`waiting` returns, and what is watched.
 
-From what ``_stacks`` has read of a thread to a :class:`Wait`. Sockets are asked here, by calls that
-change nothing, and none is kept.
+Nothing of a socket is in a :class:`Wait`. What is told of one, ``_sightings`` gathers.
 """
 
 from __future__ import annotations
 
-from contextvars import Context
-
-from . import _system, _wording
-from ._limits import Limit
-from ._redaction import shown
-from ._roles import FRESH
-from ._route import Route, is_lent, is_numeric, recall, route_of
-from ._scope import READ, WRITE
-from ._stacks import ASLEEP, CALLING, LOOKING_UP, TRYING, Seen, blocked
+from . import _wording
+from ._redaction import wished
+from ._sightings import gathered, is_waiting
+from ._stacks import Seen, blocked
 from ._system import now
-from ._translate import ACCEPT, CONNECT, PHASES, RESOLVE
-from ._wait import EVENTS, OPTIONS, field_by_sort, governing
 from .errors import _plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from socket import socket as Socket
     from typing import Any
 
 _FACTS = (
@@ -30,10 +21,6 @@ _FACTS = (
     *("timeout", "timeout_source", "thread", "thread_id", "filename", "lineno", "function"),
     "healthy",
 )
-
-#: phase -> what is waited for, where that is not to read; connect(2), socket(7)
-_SIDES = {WRITE: WRITE, CONNECT: WRITE}
-_NAMES = {READ: "SO_RCVTIMEO", WRITE: "SO_SNDTIMEO"}
 
 
 class Wait:
@@ -58,7 +45,7 @@ class Wait:
         healthy: whether it is a server's wait for its clients, which may take as long as it likes.
     """
 
-    __slots__ = (*_FACTS, "_field", "key")
+    __slots__ = ("_facts", "elapsed", "left")
 
     operation: str
     phase: str
@@ -76,12 +63,20 @@ class Wait:
     lineno: int
     function: str
     healthy: bool
-    key: tuple[Any, ...]  #: the same at every look at this very wait, and of no other
+    key: tuple[int, float]  #: the same at every look at this very wait, and of no other
     _field: str  #: the name of the limit in Timeouts
+    _role: str  #: how the socket came to be
+    _facts: dict[str, Any]  #: all that stays the same, shared by the looks at one wait
 
-    def __init__(self, **facts: Any) -> None:
-        for name in self.__slots__:
-            object.__setattr__(self, name, facts[name])
+    def __init__(self, facts: dict[str, Any], elapsed: float | None, left: float | None) -> None:
+        object.__setattr__(self, "_facts", facts)
+        object.__setattr__(self, "elapsed", elapsed)
+        object.__setattr__(self, "left", left)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _CONSTANT:
+            return self._facts[name]
+        raise AttributeError(f"a Wait has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Wait is immutable")
@@ -107,19 +102,18 @@ class Wait:
         return f"<Wait: {self}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, ({name: getattr(self, name) for name in self.__slots__},)
+        return Wait, (self._facts, self.elapsed, self.left)
 
 
-def _again(facts: dict[str, Any]) -> Wait:
-    return Wait(**facts)
+_CONSTANT = {*_FACTS, "key", "_field", "_role"} - {"elapsed", "left"}
 
 
 def waiting() -> list[Wait]:
     """Return the waits in progress in all other threads, the longest first.
 
     Whatever safesocket waits for is there: connections, data, handshakes, look-ups, clients; what
-    waits elsewhere, such as an event loop in its ``select``, is not. The calls that are looked at
-    do nothing for it; a look costs some 10 µs, and for each wait some 20 µs more.
+    waits elsewhere, such as an event loop in its ``select``, is not. It costs the calls that are
+    looked at nothing.
 
     Not known is how long a socket with a timeout of its own (``settimeout``) waits, since C waits
     for it: its ``elapsed`` counts from the first look, here or with ``configure(warn_after=)``.
@@ -133,169 +127,25 @@ def _elapsed(wait: Wait) -> float:
 
 def in_progress() -> list[Wait]:
     """Return the waits in progress in all threads but this one and safesocket's own."""
-    names: dict[int | None, str] = {}
     waits = []
     for seen in blocked():
-        facts = _facts(seen)
-        if facts is not None:
-            names = names or _names()
-            name = names.get(seen.thread_id, f"thread {seen.thread_id}")
-            waits.append(Wait(thread=name, **facts))
+        try:
+            if is_waiting(seen):
+                waits.append(_wait(seen))
+        except OSError:  # closed meanwhile
+            continue
     return waits
 
 
-def _names() -> dict[int | None, str]:
-    import threading  # here: who never looks does without
-
-    return {thread.ident: thread.name for thread in threading.enumerate()}
-
-
-def _facts(seen: Seen) -> dict[str, Any] | None:
-    """Return what a Wait is made of; None if this is none."""
-    operation = _operation(seen)
-    phase = RESOLVE if seen.how == LOOKING_UP else PHASES.get(operation, "")
-    sock = None if seen.race else seen.facts.get("sock")
-    try:
-        if not _waits(seen, phase, sock):
-            return None
-        limit, end = _limit(seen, phase, sock)
-        route = _route(seen, phase, sock)
-        healthy = _is_healthy(phase, sock, limit)
-    except OSError:  # closed meanwhile
-        return None
-    return {
-        "operation": operation,
-        "phase": phase,
-        **{name: shown(getattr(route, name)) for name in ("host", "port", "address", "local")},
-        **_times(seen, limit, end),
-        **dict(zip(("filename", "lineno", "function"), seen.caller, strict=True)),
-        "thread_id": seen.thread_id,
-        "healthy": healthy,
-    }
-
-
-def _operation(seen: Seen) -> str:
-    """Return the name by which an error would call it."""
-    inner: str = seen.facts.get("operation") or ""
-    if seen.how == LOOKING_UP:  # on behalf of another one, perhaps
-        return inner or seen.operation or ""
-    if seen.race:
-        return "connect"
-    return seen.operation or inner
-
-
-def _waits(seen: Seen, phase: str, sock: Socket | None) -> bool:
-    """Tell whether the thread really waits."""
-    if seen.how == LOOKING_UP:
-        return "asked" not in seen.facts or PHASES.get(_operation(seen)) == RESOLVE
-    if seen.how == ASLEEP or sock is None:
-        return seen.how == ASLEEP
-    return _may_wait_in_c(seen, sock) and not _is_ready(sock, phase)
-
-
-def _may_wait_in_c(seen: Seen, sock: Socket) -> bool:
-    known = recall(sock)
-    if known is not None and known.lent:
-        return not known.polled
-    own = _system.gettimeout(sock)
-    if own is None:
-        return seen.how == CALLING and not seen.facts.get("flags", 0) & _system.DONTWAIT
-    return own > 0
-
-
-def _is_ready(sock: Socket, phase: str) -> bool:
-    fd = _system.fileno(sock)
-    return fd < 0 or _system.ready(fd, EVENTS[_SIDES.get(phase, READ)], 0)
-
-
-# --- How long -----------------------------------------------------------------------------------
-
-
-def _limit(seen: Seen, phase: str, sock: Socket | None) -> tuple[Limit | None, float | None]:
-    """Return the limit that ends the wait, and when; that is None where only C knows."""
-    if seen.race:
-        return seen.facts["budget"].limit, seen.race.end()
-    if seen.how in (CALLING, TRYING) and sock is not None:
-        return _limit_in_c(_SIDES.get(phase, READ), sock), None
-    limit = seen.facts.get("limit") or (None if sock is None else _own_limit(sock))
-    return limit, seen.facts.get("end")
-
-
-def _own_limit(sock: Socket) -> Limit | None:
-    own = _system.gettimeout(sock)
-    return Limit(own, "", "settimeout") if own else None
-
-
-def _limit_in_c(side: str, sock: Socket) -> Limit | None:
-    """Return the limit of what C does: the socket's own timeout, or the kernel's."""
-    own = _own_limit(sock)
-    if own is not None:
-        return own
-    seconds = _system.timeout_of(sock, OPTIONS[side])
-    if seconds is None:
-        return None
-    return _lent(sock, side, seconds) if is_lent(sock) else Limit(seconds, _NAMES[side], "")
-
-
-def _lent(sock: Socket, side: str, seconds: float) -> Limit:
-    """Return the limit that ``_lending`` has made the kernel keep."""
-    if side == WRITE:
-        seconds *= 2  # which is what _lending halves
-    found = Context().run(governing, sock, side)  # a block of this thread's is not of that one's
-    same = found is not None and abs((found.seconds or 0) - seconds) < 0.001
-    return found if found is not None and same else Limit(seconds, side, "")
-
-
-def _times(seen: Seen, limit: Limit | None, end: float | None) -> dict[str, Any]:
+def _wait(seen: Seen) -> Wait:
+    told = seen.told
+    is_new = told is None or told.redact is not wished()
+    if is_new:
+        seen.told = told = gathered(seen)
     clock = now()
-    started = seen.race.started if seen.race else seen.facts.get("started")
-    since = seen.mark if started is None else started
-    elapsed = None if since is None or seen.is_new else max(clock - since, 0.0)
-    left = None
-    if limit is None or limit.seconds is None:
-        limit = _UNLIMITED
-    else:
-        left = limit.seconds - (elapsed or 0.0) if end is None else end - clock
-    return {
-        "key": (seen.thread_id, since),
-        "elapsed": elapsed,
-        "left": None if left is None else max(left, 0.0),
-        "timeout": limit.whole,
-        "timeout_source": limit.source or None,
-        "_field": limit.field,
-    }
-
-
-_UNLIMITED = Limit(None, "", "")
-
-
-# --- Whom for -----------------------------------------------------------------------------------
-
-
-def _route(seen: Seen, phase: str, sock: Socket | None) -> Route:
-    facts = seen.facts
-    if phase == RESOLVE:
-        return Route(asked=facts.get("asked") or facts.get("address"))
-    budget = facts.get("budget")
-    asked = seen.asked_for if budget is None else budget.asked
-    if sock is None:
-        under_way = seen.race.addresses() if seen.race else []
-        return Route(asked=asked, address=under_way[0] if len(under_way) == 1 else None)
-    tried = facts.get("found") or facts.get("address")
-    return route_of(sock, facts.get("target") or asked, tried if is_numeric(tried) else None)
-
-
-def _is_healthy(phase: str, sock: Socket | None, limit: Limit | None) -> bool:
-    """Tell whether it is a wait for clients, or the program's for itself, that nobody limited.
-
-    A timeout of the socket's own is how long a server keeps a quiet client.
-    """
-    if phase == ACCEPT:
-        return True
-    if phase != READ or sock is None or (limit is not None and limit.source not in _LAX):
-        return False
-    known = recall(sock)
-    return field_by_sort(sock, READ, known.role if known else FRESH) in (None, "serve")
-
-
-_LAX = ("", "settimeout")
+    since: float | None = told.started
+    if since is None and not is_new:
+        since = seen.since
+    elapsed = None if since is None else max(clock - since, 0.0)
+    left = told.end - clock if told.seconds is None else told.seconds - (elapsed or 0.0)
+    return Wait(told.facts, elapsed, None if told.is_endless() else max(left, 0.0))

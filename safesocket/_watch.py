@@ -1,4 +1,4 @@
-"""A thread that looks at the waits in progress, again and again; what it makes of them, others say.
+"""A thread that looks at other threads, again and again; what it makes of them, others say.
 
 Imported only by who watches: it needs ``threading``.
 """
@@ -10,6 +10,7 @@ import atexit
 import os
 import sys
 import threading
+from time import thread_time
 
 from ._stacks import lookers
 from ._waits import in_progress
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._waits import Wait
+#: Of the time, what looking may take: with many threads, and short intervals, it is less often.
+_SHARE = 0.005
 
 #: seconds that a fork, or the end of the program, waits for a look under way
 _PATIENCE = 0.1
@@ -30,16 +32,22 @@ _lock = _thread.RLock()
 
 
 class Watcher:
-    """Calls *look* with the waits in progress every *interval* seconds, from ``start`` to ``stop``.
+    """Calls ``look(at())`` every *interval* seconds, from ``start`` to ``stop``.
+
+    What is looked at is the waits in progress, if nothing else is said. It is looked more rarely if
+    that would take more than a two-hundredth of the time of a CPU.
 
     A daemon thread, which a fork's child has again, and which ends with the interpreter. What it
     waits for itself, in *look*, nobody looks at. The first exception of *look* is told as that of
     a thread is; it goes on after any.
     """
 
-    def __init__(self, interval: float, look: Callable[[list[Wait]], None]) -> None:
-        self._interval = interval
+    def __init__(
+        self, interval: float, look: Callable[[Any], None], at: Callable[[], Any] = in_progress
+    ) -> None:
+        self.interval = interval
         self._look = look
+        self._at = at
         self._bell: Any = None  # rung to end the thread
         self._thread: threading.Thread | None = None
         self._has_failed = False
@@ -80,14 +88,18 @@ class Watcher:
     def _run(self, bell: Any) -> None:
         lookers.add(_thread.get_ident())
         try:
-            while not bell.acquire(True, self._interval):
+            cost = usual = 0.0
+            while not bell.acquire(True, max(self.interval, usual / _SHARE)):
+                begun, before = thread_time(), cost
                 self._look_once()
+                cost = thread_time() - begun
+                usual = min(cost, before)  # one that costs more, for once, may
         finally:
             lookers.discard(_thread.get_ident())
 
     def _look_once(self) -> None:
         try:
-            self._look(in_progress())
+            self._look(self._at())
         except Exception:
             if not self._has_failed:  # or it would be told at every look
                 self._has_failed = True

@@ -100,6 +100,7 @@ def test_star_import():
         "Report",
         "SocketIO",
         "Timeouts",
+        "Wait",
         "configure",
         "deadline",
         "errors",
@@ -111,6 +112,7 @@ def test_star_import():
         "set_timeouts",
         "timeouts",
         "uninstall",
+        "waiting",
     }
     assert len(safesocket.__all__) == len(brought)
     assert names["socket"] is safesocket.socket

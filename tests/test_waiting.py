@@ -1,65 +1,54 @@
-"""What waits, and for how long: waiting(), the watch, and configure(warn_after=).
+"""waiting(): what waits, whom for, how long, under which limit, and which line of the program.
 
 Every wait is a real one, in a thread of its own, on a real peer.
 """
 
 from __future__ import annotations
 
-import errno
 import gc
+import http.client
 import importlib
 import json
-import logging
-import logging.handlers
-import os
 import pickle
 import socket
-import sys
 import threading
 import time
 import weakref
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial, reduce
 from io import BytesIO
-from socket import AF_INET, AF_INET6, AF_UNIX, MSG_WAITALL, SOCK_DGRAM, SOCK_STREAM
+from socket import AF_INET, AF_UNIX, MSG_WAITALL, SOCK_DGRAM, SOCK_STREAM
 from types import CodeType
 
 import pytest
 
 import safesocket
-from safesocket import (
-    _alarm,
-    _connect,
-    _lookups,
-    _resolve,
-    _stacks,
-    _waits,
-    _watch,
-    errors,
-    testing,
-)
+from safesocket import _connect, _resolve, _stacks, _wording, testing
 from tests.helpers import (
     GUARD,
     LIMIT,
     MUCH,
     calling,
     connected,
-    descriptors,
     listening,
-    printed,
-    python,
     set_kernel_timeout,
     tcp_pair,
-    waits_for_ever,
 )
 from tests.nameserver import network, run_in, trouble_with_networks
 from tests.tls import rude_pair, safe_forms, tcp, tls_pair, wrapped
+from tests.waiters import (
+    BRIEF,
+    WHOLE,
+    a_wait,
+    another_than,
+    assert_limited,
+    cut,
+    here,
+    lasts,
+    until,
+)
 
 pytestmark = pytest.mark.timeout(30, func_only=True)  # seconds; what hangs is cut off
-
-HERE = os.path.dirname(__file__)
-WHOLE = 30.0  # seconds; a limit that no test reaches
-BRIEF = 0.3  # seconds; a limit by which a wait ends that nothing else can end
 
 
 @pytest.fixture(params=["drop-in", "installed"])
@@ -70,69 +59,6 @@ def lib(request):
     else:
         with safesocket.installed():
             yield socket
-
-
-def until(condition, pause=0.001):
-    """Return the first truth that *condition* tells."""
-    end = time.monotonic() + GUARD / 2
-    while not (found := condition()):
-        assert time.monotonic() < end, "it has not come"
-        time.sleep(pause)
-    return found
-
-
-def here(**wanted):
-    """Return the one wait of this file's code that has these attributes; None without."""
-    found = [
-        wait
-        for wait in safesocket.waiting()
-        if wait.filename.startswith(HERE)
-        and wanted.items() <= {n: getattr(wait, n) for n in wanted}.items()
-    ]
-    assert len(found) < 2
-    return found[0] if found else None
-
-
-def lasts(seconds):
-    """Return the wait of this file's code, if it has lasted for so many seconds."""
-    wait = here()
-    return wait if wait and (wait.elapsed or 0.0) >= seconds else None
-
-
-def another_than(*keys):
-    """Return the wait of this file's code, if it is none of these."""
-    wait = here()
-    return wait if wait and wait.key not in keys else None
-
-
-@contextmanager
-def a_wait(call, *args, end=None, **wanted):
-    """Yield the Wait that *call* is, in a thread of its own; *end* lets it return."""
-
-    def run():
-        with suppress(OSError):
-            call(*args)
-
-    with calling(run) as future:
-        try:
-            yield until(partial(here, **wanted))
-        finally:
-            (end or (lambda: None))()
-            future.result(GUARD)
-
-
-def cut(sock):
-    """Return what ends every wait on *sock*."""
-    return partial(sock.shutdown, socket.SHUT_RDWR)
-
-
-def assert_limited(wait, source="configure", limit=WHOLE):
-    """Check that *wait* has begun just now, under this limit."""
-    assert wait.timeout == limit
-    assert wait.timeout_source == source
-    assert 0 <= (wait.elapsed or 0.0) < GUARD
-    assert limit - GUARD < wait.left <= limit
-    assert not wait.healthy
 
 
 # Every operation, where safesocket keeps the limit.
@@ -199,20 +125,21 @@ def test_wait_for_the_whole(flag, lib):
 
 def test_wait_of_makefile(lib):
     """A stream waits in the operation that errors name, at the program's line."""
-    with connected(lib) as (sock, peer), sock.makefile("rb") as stream:
-        with a_wait(stream.readline, end=cut(peer)) as wait:
-            assert (wait.operation, wait.function) == ("recv_into", "run")
-            assert wait.address == peer.getsockname()
+    with (
+        connected(lib) as (sock, peer),
+        sock.makefile("rb") as stream,
+        a_wait(stream.readline, end=cut(peer)) as wait,
+    ):
+        assert (wait.operation, wait.function) == ("recv_into", "run")
+        assert wait.address == peer.getsockname()
 
 
 def test_wait_below_the_stdlib(as_before):
     """The line is the program's, however much of the stdlib is between."""
-    import http.client
-
     with safesocket.installed(), testing.never_answers() as address:
         client = http.client.HTTPConnection(*address)
         client.request("GET", "/")
-        with a_wait(client.getresponse, end=lambda: cut(client.sock)()) as wait:
+        with a_wait(client.getresponse, end=cut(client.sock)) as wait:
             assert (wait.operation, wait.function) == ("recv_into", "run")
             assert (wait.host, wait.port) == address
         client.close()
@@ -395,19 +322,25 @@ def test_program_that_waits_for_itself():
 def test_connect(lib):
     """connect tells the address, and the limit on the call."""
     safesocket.configure(connect=BRIEF)
-    with testing.never_accepts() as address, lib.socket() as sock:
-        with a_wait(sock.connect, address) as wait:
-            assert (wait.operation, wait.phase, wait.address) == ("connect", "connect", address)
-            assert_limited(wait, limit=BRIEF)
+    with (
+        testing.never_accepts() as address,
+        lib.socket() as sock,
+        a_wait(sock.connect, address) as wait,
+    ):
+        assert (wait.operation, wait.phase, wait.address) == ("connect", "connect", address)
+        assert_limited(wait, limit=BRIEF)
 
 
 def test_connect_to_a_full_backlog():
     """An AF_UNIX server with a full backlog is waited for, too."""
     safesocket.configure(connect=BRIEF)
-    with testing.never_accepts(AF_UNIX) as path, safesocket.socket(AF_UNIX) as sock:
-        with a_wait(sock.connect, path) as wait:
-            assert (wait.operation, wait.host) == ("connect", path)
-            assert wait.left <= BRIEF
+    with (
+        testing.never_accepts(AF_UNIX) as path,
+        safesocket.socket(AF_UNIX) as sock,
+        a_wait(sock.connect, path) as wait,
+    ):
+        assert (wait.operation, wait.host) == ("connect", path)
+        assert wait.left <= BRIEF
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -420,16 +353,19 @@ def test_create_connection(count):
             safesocket.socket, lambda *_: found, ("db.internal", 5432), 0.6, None, False
         )
 
-    with testing.never_accepts() as one, testing.never_accepts() as two:
-        with a_wait(connect, one, two) as wait:
-            assert (wait.operation, wait.phase) == ("connect", "connect")
-            assert (wait.host, wait.port) == ("db.internal", 5432)
-            assert (wait.timeout, wait.timeout_source) == (0.6, "create_connection")
-            assert wait.left <= 0.6
-            if count == 1:
-                assert wait.address == one
-            else:
-                until(lambda: another_than() and here().address is None)
+    with (
+        testing.never_accepts() as one,
+        testing.never_accepts() as two,
+        a_wait(connect, one, two) as wait,
+    ):
+        assert (wait.operation, wait.phase) == ("connect", "connect")
+        assert (wait.host, wait.port) == ("db.internal", 5432)
+        assert (wait.timeout, wait.timeout_source) == (0.6, "create_connection")
+        assert wait.left <= 0.6
+        if count == 1:
+            assert wait.address == one
+        else:
+            until(lambda: another_than() and here().address is None)
 
 
 @pytest.fixture
@@ -460,11 +396,13 @@ def test_look_up(slow_look_up):
 def test_look_up_for_connect(slow_look_up):
     """A look-up within another operation names that, too."""
     safesocket.configure(resolve=WHOLE)
-    with safesocket.socket() as sock:
-        with a_wait(sock.connect, ("db.internal", 5432), end=slow_look_up.set) as wait:
-            assert (wait.operation, wait.phase) == ("connect", "resolve")
-            assert str(wait).startswith("look up db.internal for connect to db.internal:5432 for ")
-            assert_limited(wait)
+    with (
+        safesocket.socket() as sock,
+        a_wait(sock.connect, ("db.internal", 5432), end=slow_look_up.set) as wait,
+    ):
+        assert (wait.operation, wait.phase) == ("connect", "resolve")
+        assert str(wait).startswith("look up db.internal for connect to db.internal:5432 for ")
+        assert_limited(wait)
 
 
 @pytest.fixture(scope="module")
@@ -539,18 +477,24 @@ def test_tls_read(form, way):
 def test_tls_write(form, mode):
     """A write over TLS waits since the last record was taken."""
     safesocket.configure(write=WHOLE)
-    with form() as lib, tls_pair(lib, mode=mode) as (sock, _):
-        with a_wait(sock.sendall, MUCH, end=cut(sock)) as wait:
-            assert (wait.operation, wait.phase) == ("sendall", "write")
-            assert_limited(wait, "settimeout" if mode else "configure")
+    with (
+        form() as lib,
+        tls_pair(lib, mode=mode) as (sock, _),
+        a_wait(sock.sendall, MUCH, end=cut(sock)) as wait,
+    ):
+        assert (wait.operation, wait.phase) == ("sendall", "write")
+        assert_limited(wait, "settimeout" if mode else "configure")
 
 
 @safe_forms
 def test_tls_server_waits_for_its_client(form):
     """Over TLS, too, a quiet client is healthy."""
-    with form() as lib, tls_pair(lib) as (sock, peer):
-        with a_wait(peer.recv, 1, end=partial(sock.sendall, b"x")) as wait:
-            assert (wait.healthy, wait.left) == (True, None)
+    with (
+        form() as lib,
+        tls_pair(lib) as (sock, peer),
+        a_wait(peer.recv, 1, end=partial(sock.sendall, b"x")) as wait,
+    ):
+        assert (wait.healthy, wait.left) == (True, None)
 
 
 @safe_forms
@@ -571,10 +515,13 @@ def test_handshake(form, mode):
 def test_unwrap(form):
     """A wait for the other side's goodbye."""
     safesocket.configure(handshake=WHOLE)
-    with form() as lib, rude_pair(lib) as (sock, peer):
-        with a_wait(sock.unwrap, end=cut(peer.sock)) as wait:
-            assert (wait.operation, wait.phase) == ("unwrap", "read")
-            assert_limited(wait)
+    with (
+        form() as lib,
+        rude_pair(lib) as (sock, peer),
+        a_wait(sock.unwrap, end=cut(peer.sock)) as wait,
+    ):
+        assert (wait.operation, wait.phase) == ("unwrap", "read")
+        assert_limited(wait)
 
 
 # What is no wait.
@@ -731,7 +678,7 @@ def test_wait_is_a_value(one):
 def test_wait_in_words(one):
     """It is one sentence."""
     place = f"127.0.0.1:{one.port}"
-    where = f"{__file__}:{one.lineno} in run, thread {one.thread}"
+    where = f"{one.filename}:{one.lineno} in run, thread {one.thread}"
     assert str(one) == (
         f"recv from {place} for {words(one.elapsed)}, {words(one.left)} more at most"
         f" (default read timeout 300 s), at {where}"
@@ -739,7 +686,7 @@ def test_wait_in_words(one):
 
 
 def words(seconds):
-    return safesocket._wording.duration(seconds)
+    return _wording.duration(seconds)
 
 
 def test_redacted():
@@ -748,263 +695,3 @@ def test_redacted():
     with connected() as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)) as wait:
         assert (wait.host, wait.address[0], wait.local[0]) == ("somebody",) * 3
         assert "127.0.0.1" not in f"{wait} {wait.to_dict()}"
-
-
-# configure(warn_after=).
-
-
-class Records(logging.Handler, list):
-    emit = list.append
-    __hash__ = logging.Handler.__hash__
-
-
-@pytest.fixture
-def log():
-    """The records of the log, as they come."""
-    records = Records()
-    logging.getLogger("safesocket").addHandler(records)
-    yield records
-    logging.getLogger("safesocket").removeHandler(records)
-
-
-def of_this_file(log):
-    return [record for record in list(log) if record.safesocket_wait["filename"].startswith(HERE)]
-
-
-def test_warning(log, lib):
-    """A wait that goes on is told, and again at each doubling."""
-    safesocket.configure(warn_after=LIMIT)
-    with connected(lib) as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)):
-        until(lambda: len(of_this_file(log)) >= 3)
-    records = of_this_file(log)
-    assert {(record.name, record.levelname) for record in records} == {("safesocket", "WARNING")}
-    elapsed = [record.safesocket_wait["elapsed"] for record in records]
-    assert all(later >= 2 * LIMIT * 2**n for n, later in enumerate(elapsed[1:]))
-    assert elapsed[0] >= LIMIT
-    assert len(records) <= 1 + (elapsed[-1] / LIMIT).__ceil__().bit_length()
-    port = records[0].safesocket_wait["port"]
-    assert records[0].getMessage().startswith(f"waiting: recv from 127.0.0.1:{port} for ")
-
-
-def test_warning_of_a_wait_in_c(log):
-    """A socket with a timeout of its own is watched, too."""
-    safesocket.configure(warn_after=LIMIT)
-    with connected(mode=WHOLE) as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)):
-        until(lambda: of_this_file(log))
-
-
-@safe_forms
-def test_warning_over_tls(form, log):
-    """And so is TLS."""
-    safesocket.configure(warn_after=LIMIT)
-    with form() as lib, tls_pair(lib) as (sock, peer):
-        with a_wait(sock.recv, 1, end=partial(peer.sendall, b"x")):
-            until(lambda: of_this_file(log))
-
-
-def test_no_warning_of_short_waits(log):
-    """Many short waits are not a long one, whatever the mode; healthy ones are not told."""
-    safesocket.configure(warn_after=4 * LIMIT)
-    over = threading.Event()
-
-    def read(sock):
-        while not over.is_set():
-            sock.recv(1)
-
-    with connected(mode=WHOLE) as (one, far), tcp_pair() as (client, served):
-        with calling(read, one), calling(served.recv, 1), connected() as (late, last):
-            # The wait of this one begins now, so that all were looked at for longer than it lasts.
-            with a_wait(late.recv, 2, end=cut(last), operation="recv", port=last.getsockname()[1]):
-                while not log:
-                    far.send(b"x")
-                    time.sleep(LIMIT / 4)
-            over.set()
-            far.send(b"x")
-            client.send(b"x")
-    assert {record.safesocket_wait["port"] for record in log} == {last_port(log)}
-
-
-def last_port(log):
-    return log[-1].safesocket_wait["port"]
-
-
-def test_off_again(log):
-    """None ends it."""
-    safesocket.configure(warn_after=LIMIT)
-    assert watches() == 1
-    safesocket.configure(read=5)
-    assert watches() == 1
-    safesocket.configure(warn_after=None)
-    assert watches() == 0
-
-
-def watches():
-    return sum(thread.name == "safesocket-watch" for thread in threading.enumerate())
-
-
-@pytest.mark.parametrize(
-    ("value", "error"),
-    [(0, ValueError), (-1, ValueError), (float("nan"), ValueError), ("5", TypeError)],
-)
-def test_bad_warn_after(value, error):
-    """What cannot be is refused, and all else stays as it was."""
-    with pytest.raises(error, match="warn_after"):
-        safesocket.configure(warn_after=value, redact=str)
-    assert (_alarm.wished(), safesocket._redaction.wished()) == (None, None)
-
-
-@pytest.mark.parametrize("value", [None, safesocket.FOREVER])
-def test_warn_never(value):
-    """None and FOREVER are never."""
-    safesocket.configure(warn_after=value)
-    assert (_alarm.wished(), watches()) == (None, 0)
-
-
-class Failing(logging.Handler):
-    def emit(self, record):
-        raise OSError(errno.EIO, "no log")
-
-
-def test_failing_handler(monkeypatch):
-    """A log that fails is told once, as a thread's failure is; the watch goes on."""
-    told = []
-    monkeypatch.setattr(threading, "excepthook", told.append)
-    handler = Failing()
-    logging.getLogger("safesocket").addHandler(handler)
-    try:
-        safesocket.configure(warn_after=LIMIT)
-        with connected() as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)):
-            until(lambda: told)
-            until(lambda: lasts(5 * LIMIT))
-        assert watches() == 1
-    finally:
-        logging.getLogger("safesocket").removeHandler(handler)
-    assert [str(one.exc_value) for one in told] == ["[Errno 5] no log"]
-
-
-def test_handler_that_waits_itself(as_before):
-    """A log on a socket that takes nothing: its wait is not told, neither by itself nor by others."""
-    seen = []
-    with safesocket.installed(), testing.stops_reading() as address:
-        handler = logging.handlers.SysLogHandler(address, socktype=SOCK_STREAM)
-        handler.setFormatter(logging.Formatter("%(message)s" + "x" * 10_000_000))
-        logging.getLogger("safesocket").addHandler(handler)
-        other = _watch.Watcher(0.005, seen.extend)
-        other.start()
-        try:
-            safesocket.configure(warn_after=LIMIT)
-            with connected() as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)):
-                until(lambda: lasts(10 * LIMIT))
-        finally:
-            handler.socket.shutdown(socket.SHUT_RDWR)
-            other.stop()
-            safesocket.configure(warn_after=None)
-            logging.getLogger("safesocket").removeHandler(handler)
-            handler.close()
-    assert {wait.operation for wait in seen} == {"recv"}
-
-
-# The watch.
-
-
-def test_watcher():
-    """It looks until it is stopped, and not after that."""
-    looks = []
-    watcher = _watch.Watcher(0.001, looks.append)
-    watcher.start()
-    watcher.start()
-    assert watches() == 1
-    until(lambda: len(looks) > 3)
-    watcher.stop()
-    watcher.stop()
-    count = len(looks)
-    assert watches() == 0
-    assert not _stacks.lookers
-    time.sleep(0.01)
-    assert len(looks) == count
-
-
-def test_watcher_stopped_by_its_own_look():
-    """What looks may end the looking."""
-    watcher = _watch.Watcher(0.001, lambda waits: watcher.stop())
-    watcher.start()
-    until(lambda: not watches())
-    assert watcher not in _watch._watchers
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_fork():
-    """Parent and child both go on to be watched; at the fork itself nobody watches."""
-    script = """
-        import logging, os, threading
-        threads = []
-        os.register_at_fork(before=lambda: threads.append(threading.active_count()))  # runs last
-        import safesocket
-        from safesocket import testing
-
-        class Log(logging.Handler):
-            def emit(self, record):
-                told.set()
-
-        told = threading.Event()
-        logging.getLogger("safesocket").addHandler(Log())
-        safesocket.configure(warn_after=0.02)
-        assert threading.active_count() == 2
-        child = os.fork()
-        with testing.never_answers() as address, safesocket.create_connection(address) as sock:
-            with safesocket.timeouts(read=10):
-                thread = threading.Thread(target=sock.recv, args=(1,))
-                thread.start()
-                warned = told.wait(10)
-                sock.shutdown(safesocket.SHUT_RDWR)
-                thread.join()
-        if child == 0:
-            os._exit(not warned)
-        print(threads, warned, os.waitpid(child, 0)[1])
-    """
-    assert printed(script, "-W", "ignore::DeprecationWarning") == "[1] True 0"
-
-
-@pytest.mark.parametrize("way", ["environment", "configure"])
-def test_end_of_the_program(way):
-    """A program ends as ever while it is watched, and while a line is being logged."""
-    script = """
-        import sys, threading
-        import safesocket
-        from safesocket import testing
-        CONFIGURE
-        with testing.never_answers() as address:
-            for _ in range(20):
-                sock = safesocket.create_connection(address)
-                threading.Thread(target=sock.recv, args=(1,), daemon=True).start()
-            threading.Event().wait(0.2)
-    """
-    configure = "safesocket.configure(warn_after=0.02)" if way == "configure" else ""
-    variables = {"SAFESOCKET_WARN_AFTER": "0.02"} if way == "environment" else {}
-    for _ in range(3):
-        process = python(script.replace("CONFIGURE", configure), **variables)
-        assert process.returncode == 0
-        lines = process.stderr.splitlines()
-        assert lines
-        assert all(line.startswith("waiting: recv from 127.0.0.1:") for line in lines)
-
-
-@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
-def test_bad_environment(text):
-    """A variable that cannot be is named."""
-    process = python("import safesocket", SAFESOCKET_WARN_AFTER=text)
-    assert process.returncode == 1
-    assert (
-        f"SAFESOCKET_WARN_AFTER must be more than 0 seconds, such as 2.5, or 'forever', not {text!r}"
-        in process.stderr
-    )
-
-
-def test_nothing_is_loaded_for_it():
-    """Who does not watch pays for neither threads nor logging."""
-    script = """
-        import sys, safesocket
-        safesocket.configure(read=5)
-        print(sorted({"threading", "logging"} & set(sys.modules)))
-    """
-    assert printed(script, SAFESOCKET_WARN_AFTER="none") == "[]"

@@ -3,7 +3,7 @@
 import socket as _stdlib
 import sys
 from _typeshed import ReadableBuffer, WriteableBuffer
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BufferedReader, BufferedRWPair, BufferedWriter, IOBase, TextIOWrapper
 from types import TracebackType
 from typing import Any, Final, Literal, Self, SupportsIndex, overload
@@ -597,6 +597,7 @@ __all__ += [
     "Report",
     "SocketIO",
     "Timeouts",
+    "Wait",
     "configure",
     "deadline",
     "errors",
@@ -608,6 +609,7 @@ __all__ += [
     "set_timeouts",
     "timeouts",
     "uninstall",
+    "waiting",
 ]
 
 __version__: str
@@ -1192,6 +1194,8 @@ def configure(
     message: Literal["append", "note", "off"] | None = None,
     family: Literal["prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6"] | None = ...,
     happy_eyeballs: bool | None = None,
+    redact: Callable[[str], str] | None = ...,
+    warn_after: float | None = ...,
     resolve: float | None = ...,
     connect: float | None = ...,
     handshake: float | None = ...,
@@ -1212,14 +1216,12 @@ def configure(
         happy_eyeballs: whether it races the addresses of a host (the default).
         redact: a callable that gets a host name, IP address or AF_UNIX path and returns what
             errors, logs and profiles show in its place; None shows it as it is.
-        warn_after: seconds after which a wait is told to the logger ``safesocket``, and again
-            after twice as long, and so on; None for none. See docs/diagnosis.md.
+        warn_after: seconds after which a wait is logged, and again at each doubling; None: never.
         resolve, connect, handshake, read, write, serve: seconds; as for :class:`Timeouts`.
 
     Raises:
-        TypeError: an unknown name, a limit that is not a number, *happy_eyeballs* is no bool, or
-            *redact* cannot be called.
-        ValueError: a limit is negative or NaN, or *message* or *family* is none of those named.
+        TypeError: an unknown name, or a value of another type.
+        ValueError: a limit is negative or NaN, *warn_after* is 0, or a word is none of those named.
     """
 
 def set_timeouts(
@@ -1439,6 +1441,62 @@ def uninstall() -> None:
 
     When every call of ``install()`` is taken back, all is as it was. What somebody else has put
     on top of ours stays, and what is ours below it only passes calls on.
+    """
+
+class Wait:
+    """One wait in progress when it was looked at; immutable, and nothing in it is the socket's.
+
+    Attributes:
+        operation: name of the function or method that waits, as in errors (``"recv"``).
+        phase: ``"resolve"``, ``"connect"``, ``"handshake"``, ``"read"``, ``"write"`` or
+            ``"accept"``.
+        host, port: as the program asked for them.
+        address: the socket address that is tried or talked to; None while several are.
+        local: the socket's own address.
+        elapsed: seconds that it has lasted, since the last progress; None where that cannot be
+            known: the wait of a socket with a timeout of its own, when it is first looked at.
+            From then on it counts from that look.
+        left: seconds that it may still take; None without a limit.
+        timeout: seconds of that limit, of a deadline the whole budget; None without a limit.
+        timeout_source: who set it, as in errors; None where that cannot be known.
+        thread, thread_id: name and identifier of the thread.
+        filename, lineno, function: the line of the program that waits: the innermost that is
+            neither safesocket's nor the stdlib's nor below ``site-packages``.
+        healthy: whether it is a server's wait for its clients, which may take as long as it likes.
+    """
+
+    operation: str
+    phase: str
+    host: str | None
+    port: int | str | None
+    address: Any
+    local: Any
+    elapsed: float | None
+    left: float | None
+    timeout: float | None
+    timeout_source: str | None
+    thread: str
+    thread_id: int
+    filename: str
+    lineno: int
+    function: str
+    healthy: bool
+    key: tuple[int, float]
+    @property
+    def line(self) -> str:
+        """The text of the program's line; empty where its file cannot be read."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that is known of this wait, ready for JSON."""
+
+def waiting() -> list[Wait]:
+    """Return the waits in progress in all other threads, the longest first.
+
+    Whatever safesocket waits for is there: connections, data, handshakes, look-ups, clients; what
+    waits elsewhere, such as an event loop in its ``select``, is not. It costs the calls that are
+    looked at nothing.
+
+    Not known is how long a socket with a timeout of its own (``settimeout``) waits, since C waits
+    for it: its ``elapsed`` counts from the first look, here or with ``configure(warn_after=)``.
     """
 
 class installed:
