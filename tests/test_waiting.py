@@ -689,9 +689,13 @@ def words(seconds):
     return _wording.duration(seconds)
 
 
-def test_redacted():
-    """Hosts are shown as configure(redact=) has it."""
-    safesocket.configure(redact=lambda host: "somebody")
-    with connected() as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)) as wait:
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_redacted(seen_before):
+    """Hosts are shown as configure(redact=) has it when they are asked for."""
+    redact = {"redact": lambda host: "somebody"}
+    safesocket.configure(**({} if seen_before else redact))
+    with connected() as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)):
+        safesocket.configure(**redact)
+        wait = here()
         assert (wait.host, wait.address[0], wait.local[0]) == ("somebody",) * 3
         assert "127.0.0.1" not in f"{wait} {wait.to_dict()}"

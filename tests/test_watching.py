@@ -7,16 +7,19 @@ import logging
 import logging.handlers
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
+from itertools import pairwise
 from socket import SOCK_STREAM
 
 import pytest
 
 import safesocket
 from safesocket import _alarm, _redaction, _stacks, _watch, testing
-from tests.helpers import LIMIT, calling, connected, printed, python, tcp_pair
+from tests.helpers import GUARD, LIMIT, ROOT, calling, connected, printed, python, tcp_pair
 from tests.tls import safe_forms, tls_pair
 from tests.waiters import HERE, WHOLE, a_wait, cut, lasts, until
 
@@ -215,6 +218,24 @@ def test_watcher():
     assert len(looks) == count
 
 
+def test_watcher_takes_little_time():
+    """Where a look is dear, there are fewer."""
+    moments = []
+
+    def look(_):
+        moments.append(time.monotonic())
+        begun = time.thread_time()
+        while time.thread_time() - begun < 0.0005:
+            pass
+
+    watcher = _watch.Watcher(0.001, look)
+    watcher.start()
+    until(lambda: len(moments) > 4)
+    watcher.stop()
+    pauses = [later - sooner for sooner, later in pairwise(moments[1:])]
+    assert min(pauses) >= 0.0005 / _watch._SHARE
+
+
 def test_watcher_stopped_by_its_own_look():
     """What looks may end the looking."""
     watcher = _watch.Watcher(0.001, lambda waits: watcher.stop())
@@ -278,6 +299,32 @@ def test_end_of_the_program(way):
         lines = process.stderr.splitlines()
         assert lines
         assert all(line.startswith("waiting: recv from 127.0.0.1:") for line in lines)
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_run(way):
+    """A program that knows nothing of it is watched, its line is told, and it ends as ever."""
+    program = "import socket, sys; socket.create_connection(('127.0.0.1', PORT)).recv(1)"
+    options = ["--warn-after", "0.05"] if way == "option" else []
+    variables = {"SAFESOCKET_WARN_AFTER": "0.05"} if way == "variable" else {}
+    with testing.never_answers() as (_, port):
+        process = subprocess.run(
+            [
+                *(sys.executable, "-m", "safesocket", "run", "--read", "0.5", *options),
+                *("-c", program.replace("PORT", str(port))),
+            ],
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=GUARD,
+            check=False,
+        )
+    assert process.returncode == 1
+    warned = process.stderr.splitlines()[0]
+    assert warned.startswith(f"waiting: recv from 127.0.0.1:{port} for 0.0")
+    assert warned.endswith(", at <string>:1 in <module>, thread MainThread")
+    assert "ReadTimeoutError" in process.stderr
 
 
 @pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
