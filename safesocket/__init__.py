@@ -45,16 +45,26 @@ The map of the house; imports run downwards only:
     _resolve          look-ups, and names in addresses, within their limit
     _lookups          the threads that look up: the only other place that waits
     _failing          from a failure to what the program sees: the only place that raises
+    _surroundings     a look around after a failure: which is worth which look, one table
+    _ports            who holds a port, whether any is left, who listens elsewhere
+    _networks         addresses, routes and name servers of this machine
+    _paths            paths of AF_UNIX: what is missing, forbidden, dead or in use
+    _descriptors      no descriptor is left: what has used them up
+    _proc             what /proc shows: sockets, processes, users
     _exempt           which code and which peers are exempt from the limits
     _translate        (operation, OSError, route) -> documented error: one table, pure
     _hints            what to look at next
+    _hostnames        what is odd about a host name that was not found
     _tlshints         what to look at next when TLS failed
+    _tcphints         what to look at next by what the kernel knows of the connection
     _tlserrors        the errors that need ssl
     errors            the exception tree (public)
     _redaction        hosts as they may be shown
+    _evidence         the class of what the kernel knows, when somebody asks for it
     _wording          the one sentence of an error
     _scope            which limit governs which socket: one table
     _route            whom a socket talks to: what is remembered
+    _tcpinfo          what the kernel knows of a TCP connection
     _hosts            which hosts are numbers: what needs no look-up
     _roles            how a socket came to be
     _addresses        which addresses are tried, in which order

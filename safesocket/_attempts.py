@@ -107,5 +107,6 @@ def _tell(
         error.attempts = tried
         return
     family = _socket.AF_INET6 if len(address) > 2 else _socket.AF_INET
-    route = Route(family, _socket.SOCK_STREAM, asked, address, role=CONNECTED)
+    route = Route(family, _socket.SOCK_STREAM, asked, address, role=CONNECTED, tcp=error._tcp)
+    route.finding = error._finding
     tell(error, leaf_of(error, "connect"), route, elapsed, budget.limit, tried)

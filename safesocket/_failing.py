@@ -1,17 +1,17 @@
 """From a failure to what the program sees: the only place that raises documented errors.
 
-Everything here runs after something has failed; it gathers what is known, asks ``_translate``
-and raises. No waiting, no table.
+Everything here runs after something has failed; it gathers what is known, looks around, asks
+``_translate`` and raises. No waiting, no table.
 """
 
 from __future__ import annotations
 
-from . import _system
+from . import _surroundings, _system
 from ._deadline import DEADLINE
 from ._exempt import is_left_alone
 from ._route import Route, recall, route_of
 from ._timeouts import Limit
-from ._translate import told_by, translate
+from ._translate import leaf_of, told_by, translate
 from .errors import SafeSocketError
 
 TYPE_CHECKING = False
@@ -73,9 +73,20 @@ def fail(
         limit = limit or Limit(own, "", "settimeout")
         elapsed = own if elapsed is None else elapsed
     route = route_of(sock, target, tried)
-    throw(
-        exc, translate(exc, operation, route, elapsed=elapsed, limit=limit, bytes_sent=bytes_sent)
-    )
+    facts: Any = {"elapsed": elapsed, "limit": limit, "bytes_sent": bytes_sent}
+    throw(exc, told(exc, operation, route, sock, **facts))
+
+
+def told(
+    exc: OSError, operation: str, route: Route, sock: Socket | None = None, **facts: Any
+) -> SafeSocketError:
+    """Return the documented error for *exc*, and what this machine shows of its cause.
+
+    *facts* are what is known of the failure: elapsed, limit, bytes_sent.
+    """
+    leaf = leaf_of(exc, operation)
+    route.finding = _surroundings.finding(exc, leaf, operation, route, sock)
+    return translate(exc, operation, route, **facts)
 
 
 def _is_nobodys_business(exc: OSError) -> bool:
@@ -139,7 +150,7 @@ def plain_call(
         if not untold and (_is_nobodys_business(exc) or is_left_alone(asked)):
             raise
         elapsed = _system.now() - started
-        throw(exc, translate(exc, operation, Route(asked=asked), elapsed=elapsed, limit=limit))
+        throw(exc, told(exc, operation, Route(asked=asked), elapsed=elapsed, limit=limit))
     finally:
         del asked, args  # see getnameinfo
 
@@ -149,6 +160,6 @@ def retell(exc: OSError, operation: str, asked: Any) -> NoReturn:
     try:
         if isinstance(exc, _UNTOUCHED) or is_left_alone(asked):
             raise exc
-        throw(exc, told_by(exc.__context__, translate(exc, operation, Route(asked=asked))))
+        throw(exc, told_by(exc.__context__, told(exc, operation, Route(asked=asked))))
     finally:
         del exc  # its traceback holds this frame

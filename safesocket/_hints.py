@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import _socket
 
-from . import _tlshints
+from . import _tcphints, _tlshints
 from . import errors as e
+from ._hostnames import oddity
 from ._roles import ACCEPTED, FRESH
 
 TYPE_CHECKING = False
@@ -50,8 +51,8 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
         " and routes; a firewall may say so, too"
     ),
     e.ConnectDeniedError: (
-        "this machine forbids the connection: a local firewall, a sandbox, or a broadcast "
-        "address without SO_BROADCAST"
+        "this machine forbids the connection: a local firewall, a route of type prohibit, a "
+        "sandbox, or a broadcast address without SO_BROADCAST"
     ),
     e.SocketPathError: (
         "there is no such path: check it, and that the server which creates the socket file runs"
@@ -217,13 +218,6 @@ _OF_A_CLIENT: dict[type[e.SafeSocketError], str] = {
     ),
 }
 
-_ON_THIS_MACHINE: dict[type[e.SafeSocketError], str] = {
-    e.ConnectRefusedError: (
-        "nothing is listening there, on this machine itself (in a container: the container), or a "
-        "firewall rejects it: check host and port, and that the server runs"
-    ),
-}
-
 _BAD_QUESTION = (
     "the look-up cannot be answered as it was asked: check the port or service name, the family, "
     "type and flags"
@@ -276,23 +270,33 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
     if leaf is e.SocketOperationError and error.errno is None:
         return _DEAD_STREAM if error.operation == "read" else None  # the text says it all
     if issubclass(leaf, e.ResolveError):
-        return _of_a_lookup(error, leaf)
+        return _of_a_lookup(error, leaf, route)
     if issubclass(leaf, e.TLSError) and leaf not in _HINTS:
         return _tlshints.hint_for(error, from_a_client=route.role == ACCEPTED)
-    text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
+    text = route.finding or _by_kind(leaf, error, route)
     if error.bytes_sent is not None and leaf is e.WriteTimeoutError:
         text += "; bytes_sent says how much had been taken"
     return text + _how_to_wait_longer(error)
 
 
-def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError]) -> str:
+def _by_kind(leaf: type[e.SafeSocketError], error: e.SafeSocketError, route: Route) -> str:
+    text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
+    return _tcphints.with_evidence(text, leaf, error, route)
+
+
+def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str:
     if error.host is None:
         return _BAD_QUESTION
     if error.operation == "getnameinfo" and leaf is e.HostNotFoundError:
         return _HINTS[e.ReverseLookupError]
     if error.timeout_source == "deadline":
         return _BY_A_DEADLINE[leaf] + _how_to_wait_longer(error)
-    return _LOOKUPS.get(error.code, _HINTS[leaf]) + _how_to_wait_longer(error)
+    if error.code in _LOOKUPS:
+        return _LOOKUPS[error.code]
+    odd = oddity(route.host, is_unknown=leaf is e.HostNotFoundError)
+    return odd or "; ".join(
+        filter(None, (_HINTS[leaf] + _how_to_wait_longer(error), route.finding))
+    )
 
 
 def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.SafeSocketError], str]]:
@@ -311,19 +315,11 @@ def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.Safe
         yield _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS
     if route.kind == _socket.SOCK_DGRAM:
         yield _ON_DATAGRAMS
-    if _is_loopback(route.address):
-        yield _ON_THIS_MACHINE
 
 
 def _is_abstract(name: object) -> bool:
     """Tell whether an AF_UNIX *name* is none in the file system: Linux, unix(7)."""
     return isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0")
-
-
-def _is_loopback(address: object) -> bool:
-    """Tell whether *address*, of a socket, is this machine's own: RFC 1122, RFC 4291."""
-    host = address[0] if isinstance(address, tuple) and address else ""
-    return isinstance(host, str) and (host == "::1" or host.startswith("127."))
 
 
 def _how_to_wait_longer(error: e.SafeSocketError) -> str:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from ._connecting import UNDER_WAY, begin, outcome
 from ._exempt import is_left_alone
-from ._failing import is_cut_by_deadline
+from ._failing import is_cut_by_deadline, told
 from ._route import route_of
 from ._scope import WRITE
 from ._system import gettimeout, now, os_error, settimeout
 from ._timeouts import FOREVER
-from ._translate import translate
 from ._wait import which_ready_before
 from .errors import Attempt
 
@@ -164,7 +163,7 @@ class Race:
             self._drop(runner, exc.with_traceback(None))  # which holds this frame
             return
         route = route_of(runner.sock, runner.address)  # type: ignore[arg-type]
-        self._drop(runner, translate(exc, "connect", route, elapsed=elapsed, limit=limit))
+        self._drop(runner, told(exc, "connect", route, runner.sock, elapsed=elapsed, limit=limit))
 
     def _drop(self, runner: _Runner, error: OSError) -> None:
         """Take *runner* out of the race; the next one is to begin at once."""

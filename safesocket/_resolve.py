@@ -12,11 +12,10 @@ import socket as stdlib
 from . import _lookups, _system
 from ._deadline import what_is_left
 from ._exempt import is_left_alone, over
-from ._failing import plain_call, throw
+from ._failing import plain_call, throw, told
 from ._hosts import is_at_hand
 from ._route import is_numeric, recall, route_of
 from ._timeouts import limit as limit_of
-from ._translate import translate
 from .errors import ResolveTimeoutError
 
 TYPE_CHECKING = False
@@ -175,7 +174,7 @@ def resolved(sock: Socket, operation: str, address: Any) -> Any:
         if is_left_alone(address) and not isinstance(exc, ResolveTimeoutError):
             raise
         elapsed, route = _system.now() - started, route_of(sock, address)
-        throw(exc, translate(exc, operation, route, elapsed=elapsed, limit=limit))
+        throw(exc, told(exc, operation, route, elapsed=elapsed, limit=limit))
     return (found[0][4][0], *address[1:])
 
 

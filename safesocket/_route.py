@@ -13,8 +13,9 @@ from __future__ import annotations
 import _socket
 from weakref import ref
 
+from . import _tcpinfo
 from ._hosts import is_number
-from ._roles import FRESH
+from ._roles import ACCEPTED, FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any
 
+    from ._tcpinfo import Facts
     from ._timeouts import Limits
 
 _getpeername = _socket.socket.getpeername
@@ -115,9 +117,22 @@ def carry_over(source: Socket, target: Socket) -> None:
 
 
 class Route:
-    """The two ends of a failed operation, as far as they are known: plain values."""
+    """The two ends of a failed operation, and what is known of them: plain values."""
 
-    __slots__ = ("address", "family", "host", "kind", "local", "port", "role", "server_name")
+    __slots__ = (
+        "address",
+        "family",
+        "finding",
+        "host",
+        "kind",
+        "local",
+        "port",
+        "role",
+        "server_name",
+        "tcp",
+    )
+
+    finding: str | None  #: what a look around has shown of the cause
 
     def __init__(
         self,
@@ -128,6 +143,7 @@ class Route:
         local: Any = None,
         role: str = FRESH,
         server_name: str | None = None,
+        tcp: Facts | None = None,
     ) -> None:
         self.family = family
         self.kind = kind
@@ -135,6 +151,8 @@ class Route:
         self.local = local
         self.role = role
         self.server_name = server_name  # that TLS asks for
+        self.tcp = tcp
+        self.finding = None
         self.host, self.port = split(asked)
 
 
@@ -167,7 +185,8 @@ def route_of(sock: Socket, target: Any = None, tried: Any = None) -> Route:
     if target is None and address is None:
         address = (known and known.address) or _name(_getpeername, sock)
     local, server_name = _name(_getsockname, sock), getattr(sock, "server_hostname", None)
-    return Route(_family(sock), _kind(sock), asked, address, local, role, server_name)
+    tcp = _tcpinfo.evidence(sock, accepted=role == ACCEPTED)
+    return Route(_family(sock), _kind(sock), asked, address, local, role, server_name, tcp)
 
 
 def _name(read: Any, sock: Socket) -> Any:

@@ -11,7 +11,7 @@ import errno as _errno
 import socket as stdlib
 from socket import gaierror, herror
 
-from . import _redaction, _wording
+from . import _redaction, _tcpinfo, _wording
 from . import errors as e
 from ._hints import hint_for
 from ._roles import ACCEPTED, BOUND
@@ -186,8 +186,11 @@ def tell(
         facts["attempts"] = attempts
     if route.role in (ACCEPTED, BOUND):
         facts["_role"] = route.role
+    if route.tcp is not None:
+        _add_evidence(error, route.tcp)
     if isinstance(error, TimeoutError):
         _name_limit(error, limit if error.errno is None or isinstance(error, gaierror) else _KERNEL)
+    facts["_finding"] = route.finding
     facts["hint"] = hint_for(error, leaf, route)
     _add_notes(error)
 
@@ -204,6 +207,17 @@ def correct(
     """Let *error* tell of *operation*, of which that which failed was a part."""
     error.operation, error.bytes_sent, error.elapsed = operation, bytes_sent, elapsed
     _add_notes(error)
+
+
+def _add_evidence(error: e.SafeSocketError, tcp: _tcpinfo.Facts) -> None:
+    phase = PHASES.get(error.operation or "", _ANY)
+    # Neither finds more than the end of what came: tcp_reset() and tcp_recvmsg() of Linux.
+    if phase != READ and error.errno != _errno.ECONNRESET:
+        tcp = _tcpinfo.without_doubt(tcp)
+    error._tcp = tcp
+    error.bytes_received = tcp["bytes_received"]
+    if phase != WRITE:
+        error.bytes_sent = _tcpinfo.taken(tcp)
 
 
 def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:

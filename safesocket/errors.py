@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # typing costs more to import than all of safesocket
     from collections.abc import Sequence
     from typing import Any
 
+    from ._evidence import TCPInfo
+    from ._tcpinfo import Facts
     from ._tlserrors import CertificateError, HandshakeError
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "SocketOperationError",
     "SocketPathError",
     "SocketTimeoutError",
+    "TCPInfo",
     "TLSError",
     "TransferError",
     "UnreachableError",
@@ -122,7 +125,11 @@ class SafeSocketError(OSError):
         timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
             ``"exempt"``, ``"deadline"``, or ``"kernel"``.
-        bytes_sent: bytes that the kernel had taken, where that is known.
+        bytes_sent: bytes that the kernel had taken, exactly. Of an operation that writes: those
+            of this call, over TLS in whole records. Of any other: all since the connection
+            began, over TLS those of TLS, where the system tells (TCP on Linux).
+        bytes_received: bytes that had come since the connection began, read or not, over TLS
+            those of TLS, where the system tells (TCP on Linux).
         attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
             order in which they were begun.
         hint: what to look at next, in a sentence; also a PEP 678 note of the traceback.
@@ -137,12 +144,15 @@ class SafeSocketError(OSError):
     timeout: float | None = None
     timeout_source: str | None = None
     bytes_sent: int | None = None
+    bytes_received: int | None = None
     attempts: Sequence[Attempt] = ()
     hint: str | None = None
     _field: str = ""  # the name of the limit in Timeouts
     _attempt: int = -1  # which of the attempts it tells of
     #: of look-ups: how many are stuck, seconds of the oldest, and whether this one had begun
     _stuck: tuple[int, float, bool] | None = None
+    _tcp: Facts | None = None  # what the kernel knew
+    _finding: str | None = None  # what a look around has shown of the cause
     _role: str = ""  # how the socket came to be, where that tells who is at the other end
     _appends: bool = True  # configure(message="append") when it was raised
 
@@ -160,6 +170,18 @@ class SafeSocketError(OSError):
         # By name: pickle protocols before 3 turn NotADirectoryError and its like into OSError.
         names = tuple(part.__name__ for part in parts)
         return _rebuilt, (names, reduced[1]), *reduced[2:]
+
+    @property
+    def tcp(self) -> TCPInfo | None:
+        """What the kernel knew of the TCP connection; None where it tells nothing (not Linux).
+
+        Also None where there was no connection, as after a refusal.
+        """
+        if self._tcp is None:
+            return None
+        from ._evidence import TCPInfo
+
+        return TCPInfo(**self._tcp)
 
     @property
     def code(self) -> str:
@@ -195,6 +217,7 @@ class SafeSocketError(OSError):
             "code": self.code,
             "fingerprint": self.fingerprint,
             **facts,
+            "tcp": self._tcp and dict(self._tcp),
             "attempts": [
                 {
                     "address": _plain(attempt.address),
@@ -440,6 +463,10 @@ def _class_called(name: str) -> type[OSError]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "TCPInfo":
+        from . import _evidence
+
+        return _evidence.TCPInfo
     if name in ("HandshakeError", "CertificateError"):  # their builtin parents live in ssl
         from . import _tlserrors
 

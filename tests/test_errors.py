@@ -90,6 +90,7 @@ ATTRIBUTES = {
     "timeout": 0.5,
     "timeout_source": "settimeout",
     "bytes_sent": 3,
+    "bytes_received": 4,
     "attempts": [Attempt(("10.0.0.7", 5432), ConnectRefusedError(111, "refused"), 0.2)],
     "hint": "look here next",
 }
@@ -112,7 +113,7 @@ def with_all_facts(kind):
 
 def test_table_has_every_class():
     """The table of this file is the whole tree, so that no class is left untested."""
-    assert sorted([*TREE, "Attempt"]) == sorted(errors.__all__)
+    assert sorted([*TREE, "Attempt", "TCPInfo"]) == sorted(errors.__all__)
 
 
 @every_class
@@ -402,6 +403,7 @@ def test_dict_has_all_there_is_to_know():
         **ATTRIBUTES,
         "address": ["10.0.0.7", 5432],
         "local": ["10.0.0.1", 40000],
+        "tcp": None,
         "attempts": [
             {
                 "address": ["10.0.0.7", 5432],

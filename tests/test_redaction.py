@@ -88,7 +88,7 @@ def test_connect(connect):
     assert error.address == ("<9>", port)
     assert f"connect to <9>:{port} after" in str(error)
     assert error.fingerprint == f"connect:ECONNREFUSED:<9>:{port}"
-    assert "on this machine itself" in error.hint  # hints are chosen by what is true
+    assert "of this machine itself" in error.hint  # hints are chosen by what is true
 
 
 def test_attempts():

@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 import pytest
 
 import safesocket
-from safesocket import _failing, errors, testing
+from safesocket import _failing, _surroundings, errors, testing
 from safesocket._timeouts import Limit
 from tests.failures import SCENES, failing, looking_up, of_the_stdlib, raised_by
 from tests.helpers import (
@@ -332,8 +332,9 @@ HINTS = [
 
 
 @pytest.mark.parametrize(("operation", "what", "on", "speaks_of", "silent_about"), HINTS)
-def test_hint_is_right(operation, what, on, speaks_of, silent_about):
+def test_hint_is_right(operation, what, on, speaks_of, silent_about, monkeypatch):
     """A hint says what can have happened on this sort of socket, and nothing that cannot."""
+    monkeypatch.setattr(_surroundings, "finding", lambda *_: None)  # nothing is to be seen
     family, kind, target = ON[on]
     known = {"target": target, "elapsed": 0.02}
     if what.endswith(" limit"):

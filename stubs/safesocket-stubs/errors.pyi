@@ -1,6 +1,7 @@
 """The documented errors; each is also the builtin class that the stdlib would have raised."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from socket import _RetAddress, gaierror, herror
 from ssl import SSLCertVerificationError, SSLError
 from typing import ClassVar, Literal, TypeAlias
@@ -39,6 +40,7 @@ __all__ = [
     "SocketOperationError",
     "SocketPathError",
     "SocketTimeoutError",
+    "TCPInfo",
     "TLSError",
     "TransferError",
     "UnreachableError",
@@ -130,7 +132,11 @@ class SafeSocketError(OSError):
         timeout_source: who set that limit: ``"default"``, ``"environment"``, ``"configure"``,
             ``"timeouts"``, ``"set_timeouts"``, ``"settimeout"``, ``"create_connection"``,
             ``"exempt"``, ``"deadline"``, or ``"kernel"``.
-        bytes_sent: bytes that the kernel had taken, where that is known.
+        bytes_sent: bytes that the kernel had taken, exactly. Of an operation that writes: those
+            of this call, over TLS in whole records. Of any other: all since the connection
+            began, over TLS those of TLS, where the system tells (TCP on Linux).
+        bytes_received: bytes that had come since the connection began, read or not, over TLS
+            those of TLS, where the system tells (TCP on Linux).
         attempts: what ``create_connection`` tried, an :class:`Attempt` for each address, in the
             order in which they were begun.
         hint: what to look at next, in a sentence; also a PEP 678 note of the traceback.
@@ -145,8 +151,15 @@ class SafeSocketError(OSError):
     timeout: float | None
     timeout_source: _TimeoutSource | None
     bytes_sent: int | None
+    bytes_received: int | None
     attempts: Sequence[Attempt]
     hint: str | None
+    @property
+    def tcp(self) -> TCPInfo | None:
+        """What the kernel knew of the TCP connection; None where it tells nothing (not Linux).
+
+        Also None where there was no connection, as after a refusal.
+        """
     @property
     def code(self) -> str:
         """Name of the cause: ``"ECONNREFUSED"``, ``"EAI_NONAME"``, ``"timeout"`` or ``"error"``."""
@@ -158,6 +171,56 @@ class SafeSocketError(OSError):
         """
     def to_dict(self) -> dict[str, _JSON]:
         """Return all that is known of this failure, ready for JSON."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TCPInfo:
+    """What the kernel knew of a TCP connection when an operation on it failed.
+
+    What this kernel does not tell, or has nothing to tell of, is ``None``. Bytes are those of the
+    program, or over TLS of TLS: SYN and FIN, which TCP counts as one each, are not among them. What
+    the kernel had taken is ``bytes_acked + bytes_in_flight + bytes_not_sent``.
+
+    Attributes:
+        state: ``"ESTABLISHED"``, ``"SYN_SENT"``, ``"CLOSE_WAIT"``, … as ss(8) and netstat(8) have
+            them; ``"CLOSE"`` after a reset.
+        bytes_acked: bytes that the system of the other side has acknowledged; whether its program
+            has read them, nobody knows.
+        bytes_in_flight: bytes that were sent and are not acknowledged.
+        bytes_not_sent: bytes that were taken and could not be sent yet.
+        bytes_received: bytes that came in order, read by the program or not; ``None`` also where
+            the connection is over and the failure does not tell whether a FIN is among them.
+        unacked_segments: segments that were sent and are not acknowledged; SYN and FIN are some.
+        retransmits: retransmission timeouts in a row, since something new was acknowledged.
+        total_retransmits: segments sent again, since the connection began.
+        probes: probes in a row that were not answered: of a closed window, or keepalive.
+        send_window: bytes that the other side has room for, by what it said last; 0: its
+            program does not read. Linux 5.4.
+        segment_size: bytes of the largest segment that is sent (MSS).
+        rtt: seconds there and back, smoothed.
+        rttvar: seconds by which that varies.
+        since_data_sent: seconds since data was sent last, again or for the first time.
+        since_data_received: seconds since data came last.
+        since_ack_received: seconds since an acknowledgement came last, of something new or not.
+    Platform: Linux; elsewhere errors have no ``tcp``.
+    Source: tcp(7), TCP_INFO and SIOCOUTQ; <linux/tcp.h>.
+    """
+
+    state: str
+    bytes_acked: int | None
+    bytes_in_flight: int | None
+    bytes_not_sent: int | None
+    bytes_received: int | None
+    unacked_segments: int | None
+    retransmits: int | None
+    total_retransmits: int | None
+    probes: int | None
+    send_window: int | None
+    segment_size: int | None
+    rtt: float | None
+    rttvar: float | None
+    since_data_sent: float | None
+    since_data_received: float | None
+    since_ack_received: float | None
 
 # --- Umbrellas: what was being done -------------------------------------------------------
 

@@ -263,6 +263,10 @@ except socket.errors.SafeSocketError as error:
     assert_type(error.timeout, float | None)
     assert_type(error.bytes_sent, int | None)
     assert_type(error.attempts, Sequence[errors.Attempt])
+    assert_type(error.bytes_received, int | None)
+    assert_type(error.tcp, errors.TCPInfo | None)
+    if error.tcp is not None:
+        assert_type(error.tcp.rtt, float | None)
     for attempt in error.attempts:
         assert_type(attempt.address, Any)
         assert_type(attempt.error, OSError)
