@@ -15,12 +15,14 @@ from ._deadline import DEADLINE, cut, running
 from ._exempt import over
 from ._failing import fail
 from ._limits import Limit
+from ._recorder import recorded_to, recording
 from ._resolve import resolved
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
 from ._scope import WRITE, talks_to_others
 from ._system import now
 from ._timeouts import limit as limit_of
+from ._translate import CONNECT
 from ._wait import backoff, check_deadline, ours_to_keep, ready_before, rest_before
 
 TYPE_CHECKING = False
@@ -59,10 +61,7 @@ def connect(self: Socket, address: Any, /) -> None:
             check_deadline(self, "connect", target=address)
         found = resolved(self, "connect", address)
         limit = _limit(self, address)
-        if limit is None:
-            _connect_as_set_up(self, found)
-        else:
-            _connect_within(limit, self, found)
+        _connect_under(limit, self, found, address)
     except OSError as exc:
         if isinstance(exc, BlockingIOError) and _is_limited(self, address):
             remember(self, address, address)  # under way, in non-blocking mode
@@ -73,14 +72,18 @@ def connect(self: Socket, address: Any, /) -> None:
 
 
 def connect_in_time(limit: Limit, sock: Socket, address: Any) -> None:
-    """Connect *sock* to a numeric *address*, as :func:`connect` does, under *limit* alone."""
+    """Connect *sock* to a numeric *address*, as :func:`connect` does, under *limit* alone.
+
+    One attempt of several: what becomes of all is told by who makes them.
+    """
     started = now()
     try:
         if running:
             check_deadline(sock, "connect", target=address)
-        _connect_within(limit, sock, address)
+        _connect_under(limit, sock, address, note(sock).asked)
     except OSError as exc:
-        fail(sock, exc, "connect", target=address, elapsed=now() - started, limit=limit)
+        took = now() - started
+        fail(sock, exc, "connect", target=address, elapsed=took, limit=limit, is_attempt=True)
     remember(sock, address, address)
 
 
@@ -103,7 +106,7 @@ def connect_ex(self: Socket, address: Any, /) -> int:
         limit = _limit(self, address)
         if limit is None:
             return _connect_ex_as_set_up(self, address, found)
-        _connect_within(limit, self, found)
+        _connect_under(limit, self, found, address)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
     except OSError as exc:
@@ -133,6 +136,23 @@ def _limit_of_blocking(sock: Socket, address: Any) -> Limit:
         return cut(Limit(None, "", ""))
     asked = known and known.asked
     return limit_of("connect", over(known.limits if known else None, address, asked))
+
+
+def _connect_under(limit: Limit | None, sock: Socket, address: Any, asked: Any) -> None:
+    """Connect to *address*, *asked* for so, within *limit* or as the program set it up."""
+    started = now()
+    try:
+        if limit is None:
+            _connect_as_set_up(sock, address)
+        else:
+            _connect_within(limit, sock, address)
+    finally:
+        if recording and _waits(sock):
+            recorded_to(asked or address, CONNECT, started)
+
+
+def _waits(sock: Socket) -> bool:
+    return _system.gettimeout(sock) != 0 and _system.kind(sock) != _socket.SOCK_DGRAM
 
 
 def _connect_within(limit: Limit, sock: Socket, address: Any) -> None:
@@ -215,7 +235,10 @@ def outcome(sock: Socket, address: Any) -> int:
 
 
 def _connect_ex_as_set_up(sock: Socket, address: Any, found: Any) -> int:
+    started = now()
     number = _system.connect_ex(sock, found)
+    if recording and _waits(sock):
+        recorded_to(address, CONNECT, started)
     if number in (0, errno.EINPROGRESS) and _is_limited(sock, address):
         remember(sock, address, found)
     return number
@@ -230,6 +253,7 @@ def remember(sock: Socket, address: Any, found: Any) -> None:
     known = note(sock)
     known.role = CONNECTED
     known.asked = address
+    known.peer = None
     if found is not address:
         known.address = found
     else:

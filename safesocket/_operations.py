@@ -86,7 +86,7 @@ def bind(self: Socket, address: Any, /) -> None:
         fail(self, exc, "bind", target=address, tried=found)
     known = note(self)
     if known.role != CONNECTED:  # a client may bind after it has connected, on AF_UNIX
-        known.role = BOUND
+        known.role, known.peer = BOUND, None
 
 
 def listen(self: Socket, *backlog: int) -> None:

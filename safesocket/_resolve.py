@@ -14,8 +14,10 @@ from ._deadline import what_is_left
 from ._exempt import is_left_alone, over
 from ._failing import plain_call, throw, told
 from ._hosts import is_at_hand
+from ._recorder import recorded_to, recording
 from ._route import is_numeric, recall, route_of
 from ._timeouts import limit as limit_of
+from ._translate import RESOLVE
 from .errors import ResolveTimeoutError
 
 TYPE_CHECKING = False
@@ -56,6 +58,7 @@ def bounded(
         args: its arguments, positional, in the stdlib's order.
         limits: of a socket; they go first.
     """
+    started = _system.now() if recording and not is_at_hand(operation, args) else None
     try:
         limit = None if is_at_hand(operation, args) else _in_force(over(limits, asked))
         if limit is None:
@@ -63,6 +66,8 @@ def bounded(
         within: Callable[..., T] = _lookups.answer
         return plain_call(operation, asked, within, limit.seconds, call, *args, limit=limit)
     finally:
+        if started is not None and not _lookups.is_asking():
+            recorded_to(asked, RESOLVE, started)
         del asked, args  # a failure's traceback keeps nothing of the caller's alive, as in C
 
 
@@ -175,6 +180,9 @@ def resolved(sock: Socket, operation: str, address: Any) -> Any:
             raise
         elapsed, route = _system.now() - started, route_of(sock, address)
         throw(exc, told(exc, operation, route, elapsed=elapsed, limit=limit))
+    finally:
+        if recording:
+            recorded_to(address, RESOLVE, started)
     return (found[0][4][0], *address[1:])
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from . import _system
 from ._deadline import running, what_is_left
 from ._failing import fail
+from ._recorder import recorded_call, recording
 from ._scope import WRITE
 from ._timeouts import Limit
 from ._wait import Patience, own_limit
@@ -75,6 +76,9 @@ def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> 
         return _plain_sendfile(sock, file, offset, count)
     except OSError as exc:
         fail(sock, exc, "sendfile", elapsed=_system.now() - started)
+    finally:
+        if recording:
+            recorded_call(sock, WRITE, started)
 
 
 def _part(sock: Socket, file: Any, offset: int, count: int | None) -> _Regular | _Stream:

@@ -156,7 +156,7 @@ def _read(seen: Seen, innermost: FrameType) -> Seen:
         frame = frame.f_back
     if "started" not in seen.facts:
         seen.remember(innermost)
-    seen.caller = _caller(frame)
+    seen.caller = caller(frame)
     return seen
 
 
@@ -169,7 +169,7 @@ def _part(frame: FrameType) -> str:
     return package if package in (_OURS, "socket", "ssl", "wrapt") else ""
 
 
-def _caller(frame: FrameType | None) -> tuple[str, int, str]:
+def caller(frame: FrameType | None) -> tuple[str, int, str]:
     """Return file, line and function of the program; of a library, if that is all there is."""
     nearest = None
     for outer in _outwards(frame):

@@ -58,7 +58,7 @@ class Wait:
         healthy: whether it is a server's wait for its clients, which may take as long as it likes.
     """
 
-    __slots__ = (*_FACTS, "_field", "key")
+    __slots__ = (*_FACTS, "_field", "_role", "key")
 
     operation: str
     phase: str
@@ -78,6 +78,7 @@ class Wait:
     healthy: bool
     key: tuple[Any, ...]  #: the same at every look at this very wait, and of no other
     _field: str  #: the name of the limit in Timeouts
+    _role: str  #: how the socket came to be
 
     def __init__(self, **facts: Any) -> None:
         for name in self.__slots__:
@@ -171,6 +172,7 @@ def _facts(seen: Seen) -> dict[str, Any] | None:
         **dict(zip(("filename", "lineno", "function"), seen.caller, strict=True)),
         "thread_id": seen.thread_id,
         "healthy": healthy,
+        "_role": route.role,
     }
 
 

@@ -1,4 +1,4 @@
-"""A thread that looks at the waits in progress, again and again; what it makes of them, others say.
+"""A thread that looks at other threads, again and again; at what, and what for, others say.
 
 Imported only by who watches: it needs ``threading``.
 """
@@ -12,14 +12,11 @@ import sys
 import threading
 
 from ._stacks import lookers
-from ._waits import in_progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from ._waits import Wait
 
 #: seconds that a fork, or the end of the program, waits for a look under way
 _PATIENCE = 0.1
@@ -30,15 +27,15 @@ _lock = _thread.RLock()
 
 
 class Watcher:
-    """Calls *look* with the waits in progress every *interval* seconds, from ``start`` to ``stop``.
+    """Calls *look* every ``interval`` seconds, from ``start`` to ``stop``.
 
     A daemon thread, which a fork's child has again, and which ends with the interpreter. What it
     waits for itself, in *look*, nobody looks at. The first exception of *look* is told as that of
     a thread is; it goes on after any.
     """
 
-    def __init__(self, interval: float, look: Callable[[list[Wait]], None]) -> None:
-        self._interval = interval
+    def __init__(self, interval: float, look: Callable[[], None]) -> None:
+        self.interval = interval
         self._look = look
         self._bell: Any = None  # rung to end the thread
         self._thread: threading.Thread | None = None
@@ -80,14 +77,14 @@ class Watcher:
     def _run(self, bell: Any) -> None:
         lookers.add(_thread.get_ident())
         try:
-            while not bell.acquire(True, self._interval):
+            while not bell.acquire(True, self.interval):
                 self._look_once()
         finally:
             lookers.discard(_thread.get_ident())
 
     def _look_once(self) -> None:
         try:
-            self._look(in_progress())
+            self._look()
         except Exception:
             if not self._has_failed:  # or it would be told at every look
                 self._has_failed = True
