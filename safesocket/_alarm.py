@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 
 from ._limits import checked as _checked
-from ._waits import in_progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +39,7 @@ class Alarm:
         self._log = getLogger("safesocket")
         self._next: dict[Any, float] = {}  # key of a wait -> seconds at which it is told again
 
-    def look(self) -> None:
-        """Tell of those waits whose time has come."""
-        self.consider(in_progress())
-
-    def consider(self, waits: list[Wait]) -> None:
+    def look(self, waits: list[Wait]) -> None:
         """Tell of those among *waits* whose time has come."""
         pending = {wait.key: wait for wait in waits if not wait.healthy}
         self._next = {key: self._next.get(key, self._seconds) for key in pending}

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Self
 
     from ._profiling.session import Session
     from ._profiling.tally import Row, Saved
@@ -33,7 +33,7 @@ class profile:  # a context manager reads as a verb
     def __init__(self) -> None:
         self._begun: Session | None = None
 
-    def __enter__(self) -> profile:
+    def __enter__(self) -> Self:
         if self._begun is not None:
             raise RuntimeError("a profile is of one block: make another one")
         from ._profiling.session import Session

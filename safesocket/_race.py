@@ -66,7 +66,6 @@ class Race:
 
         All others are closed, and all if a signal handler raises something.
         """
-        started = now()
         try:
             won = self._first()
             self._close_all_but(won)
@@ -75,7 +74,7 @@ class Race:
             raise
         finally:
             if recording:
-                recorded_to(self._budget.asked, CONNECT, started)
+                recorded_to(self._budget.asked, CONNECT, self.started)
         return won and (won.sock, won.address)  # type: ignore[return-value]
 
     def attempts(self) -> list[Attempt]:

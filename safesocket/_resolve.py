@@ -58,7 +58,7 @@ def bounded(
         args: its arguments, positional, in the stdlib's order.
         limits: of a socket; they go first.
     """
-    started = _system.now() if recording and not is_at_hand(operation, args) else None
+    timed = _system.now() if recording and not is_at_hand(operation, args) else None
     try:
         limit = None if is_at_hand(operation, args) else _in_force(over(limits, asked))
         if limit is None:
@@ -66,8 +66,8 @@ def bounded(
         within: Callable[..., T] = _lookups.answer
         return plain_call(operation, asked, within, limit.seconds, call, *args, limit=limit)
     finally:
-        if started is not None and not _lookups.is_asking():
-            recorded_to(asked, RESOLVE, started)
+        if timed is not None and not _lookups.is_asking():
+            recorded_to(asked, RESOLVE, timed)
         del asked, args  # a failure's traceback keeps nothing of the caller's alive, as in C
 
 

@@ -298,13 +298,13 @@ class Patience:
         """Sleep until the socket is ready; raise the timeout when the limit is over."""
         if self._is_late():
             self.give_up(TimeoutError("timed out"), bytes_sent)
-        started = _system.now() if recording else 0.0
+        timed = _system.now() if recording else 0.0
         try:
             if not ready_before(self.end(), self._sock, self._phase):
                 self.give_up(TimeoutError("timed out"), bytes_sent)
         finally:
-            if started:
-                recorded_call(self._sock, self._phase, started, self._target)
+            if timed:
+                recorded_call(self._sock, self._phase, timed, self._target)
 
     def stumbled(self, bytes_sent: int | None = None) -> None:
         """Rest after a socket that was ready would have slept; raise the timeout at the limit.
@@ -317,10 +317,10 @@ class Patience:
 
     def rest(self, seconds: float) -> bool:
         """Sleep for *seconds* where poll is of no use; tell whether the limit is not over."""
-        started = _system.now() if recording else 0.0
+        timed = _system.now() if recording else 0.0
         in_time = rest_before(self.end(), seconds)
-        if started:
-            recorded_call(self._sock, self._phase, started, self._target)
+        if timed:
+            recorded_call(self._sock, self._phase, timed, self._target)
         return in_time
 
     def give_up(self, exc: OSError, bytes_sent: int | None = None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A thread that looks at other threads, again and again; at what, and what for, others say.
+"""A thread that looks at other threads, again and again; what it makes of them, others say.
 
 Imported only by who watches: it needs ``threading``.
 """
@@ -12,6 +12,7 @@ import sys
 import threading
 
 from ._stacks import lookers
+from ._waits import in_progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,16 +28,19 @@ _lock = _thread.RLock()
 
 
 class Watcher:
-    """Calls *look* every ``interval`` seconds, from ``start`` to ``stop``.
+    """Calls ``look(at())`` every *interval* seconds, from ``start`` to ``stop``.
 
-    A daemon thread, which a fork's child has again, and which ends with the interpreter. What it
+    What is looked at is the waits in progress, if nothing else is said. A daemon thread, which a fork's child has again, and which ends with the interpreter. What it
     waits for itself, in *look*, nobody looks at. The first exception of *look* is told as that of
     a thread is; it goes on after any.
     """
 
-    def __init__(self, interval: float, look: Callable[[], None]) -> None:
+    def __init__(
+        self, interval: float, look: Callable[[Any], None], at: Callable[[], Any] = in_progress
+    ) -> None:
         self.interval = interval
         self._look = look
+        self._at = at
         self._bell: Any = None  # rung to end the thread
         self._thread: threading.Thread | None = None
         self._has_failed = False
@@ -84,7 +88,7 @@ class Watcher:
 
     def _look_once(self) -> None:
         try:
-            self._look()
+            self._look(self._at())
         except Exception:
             if not self._has_failed:  # or it would be told at every look
                 self._has_failed = True

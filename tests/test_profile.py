@@ -132,7 +132,7 @@ def test_profile_of_three_peers(form, own, as_before):
 
 
 @contextmanager
-def tls_server():
+def tls_server(pause=PAUSE):
     """A peer that takes a while for the handshake and for each byte; yields its address."""
 
     def answer():
@@ -141,7 +141,7 @@ def tls_server():
         with context.wrap_socket(conn, server_side=True) as tls:
             with suppress(OSError):  # the client may have enough
                 for _ in range(10):
-                    time.sleep(PAUSE)
+                    time.sleep(pause)
                     tls.sendall(b".")
 
     context = server_context()
@@ -182,7 +182,7 @@ def test_profile_counts_each_wait_in_c_once():
                 sock.recv(1)
     row = row_of(found, address, "read")
     assert row.waits == pytest.approx(10, abs=1)
-    assert row.longest < 0.06
+    assert row.longest < row.waited / 2
 
 
 def test_profile_takes_a_timeout_s_word():
@@ -197,7 +197,7 @@ def test_profile_takes_a_timeout_s_word():
 
 def test_profile_of_a_tls_timeout_counts_it_once():
     """A wait under the kernel's limit, seen from outside and told by the operation, is one."""
-    with tls_server() as address, safesocket.create_connection(address) as sock:
+    with tls_server(0.3) as address, safesocket.create_connection(address) as sock:
         tls = client_context(safe_ssl).wrap_socket(sock, server_hostname=NAME)
         safesocket.set_timeouts(tls, read=0.03)
         with safesocket.profile() as found, pytest.raises(errors.ReadTimeoutError):
@@ -234,8 +234,10 @@ def test_profile_of_a_server():
                 time.sleep(PAUSE)
                 client.sendall(b".")
 
+        clock = Clock()
         with calling(be_served), safesocket.profile() as found:
-            accepted, _ = listener.accept()
+            with clock.timed(address, "accept"):
+                accepted, _ = listener.accept()
             with accepted:
                 accepted.recv(1)
     name = "clients of {}:{}".format(*address)
@@ -243,7 +245,9 @@ def test_profile_of_a_server():
         (name, "accept", 1),
         (name, "read", 1),
     }
-    assert row_of(found, name, "accept").waited == pytest.approx(PAUSE, rel=0.3)
+    assert row_of(found, name, "accept").waited == pytest.approx(
+        sum(clock.spent.values()), rel=0.05
+    )
 
 
 def test_profile_of_look_ups():

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from socket import socket as Socket
     from types import CodeType, FrameType
+    from typing import TypeAlias
+
+    Frames: TypeAlias = "dict[int, FrameType]"
 
 #: Seconds between two looks; a wait is known to half of that at either end, and a shorter one may
 #: be missed. While there is nothing to see, looks are fewer: measured, one takes 70 µs from a
@@ -73,17 +76,19 @@ class _Seen:
 class Sampler:
     """Looks at the waits in C; hands each to *tell* when it is over: peer, phase, start, end.
 
-    A thread calls *wake* again and again, and that is to ``look``.
+    A thread calls *wake* with all frames again and again, and that is to ``look`` at them.
     """
 
     def __init__(
-        self, wake: Callable[[], None], tell: Callable[[str, str, float, float], None]
+        self,
+        wake: Callable[[Frames], None],
+        tell: Callable[[str, str, float, float], None],
     ) -> None:
         self._tell = tell
         self._seen: dict[int, _Seen] = {}  # by thread, which waits for one thing at a time
         self._gone: dict[int, _Seen] = {}  # over since the last look, before an error tells of it
         self._before = 0.0  # when the look before was
-        self._watcher = Watcher(INTERVAL, wake)
+        self._watcher = Watcher(INTERVAL, wake, at=sys._current_frames)
         self._in_vain = 0  # looks
 
     def start(self) -> None:
@@ -106,10 +111,10 @@ class Sampler:
         self._gone.clear()
         self._before = now()
 
-    def look(self) -> None:
-        """Look once, at all threads."""
+    def look(self, frames: Frames) -> None:
+        """Look once, at the innermost *frames* of all threads."""
         looked = now()
-        waiting = dict(self._waiting(looked))
+        waiting = dict(self._waiting(looked, frames))
         self._in_vain = 0 if waiting else self._in_vain + 1
         self._watcher.interval = INTERVAL if self._in_vain < _RESTED else AT_REST
         while self._gone:
@@ -137,19 +142,19 @@ class Sampler:
     def ends(self, thread: int, started: float, ended: float) -> None:
         """Take note that *thread* has waited from *started* until it *ended*: an error says so."""
         seen = self._seen.get(thread) or self._gone.get(thread)
-        if seen is not None and started <= seen.mark:
+        if seen is not None and started <= seen.last:
             seen.started, seen.ended = started, ended
 
     def forget(self, thread: int, started: float) -> None:
         """Leave the wait of *thread* since *started* to who has recorded it."""
         for place in (self._seen, self._gone):
             seen = place.get(thread)
-            if seen is not None and started <= seen.mark:
+            if seen is not None and started <= seen.last:
                 place.pop(thread, None)
 
-    def _waiting(self, looked: float) -> Iterator[tuple[int, _Seen]]:
+    def _waiting(self, looked: float, frames: Frames) -> Iterator[tuple[int, _Seen]]:
         places = _places(f"{_HOUSE}._tlsio" in sys.modules)
-        for thread, frame in sys._current_frames().items():
+        for thread, frame in frames.items():
             inner: FrameType | None = frame
             while inner is not None and inner.f_globals is _SYSTEM:
                 inner = inner.f_back
@@ -162,18 +167,18 @@ class Sampler:
         self, thread: int, frame: FrameType, looked: float, phase: str, always: bool
     ) -> _Seen | None:
         variables = frame.f_locals
+        seen = self._seen.get(thread)
+        if seen is not None and variables.get(_MARK) == seen.mark:
+            seen.last = looked
+            return seen
         sock = variables["sock"] if "sock" in variables else variables["self"]
         if not _waits(sock, phase, always):
             return None
-        mark = variables.setdefault(_MARK, looked)
-        seen = self._seen.get(thread)
-        if seen is None or seen.mark != mark:
-            known = recall(sock)
-            peer = (known and known.peer) or named(sock)
-            started = variables.get("started", (self._before + looked) / 2)
-            return _Seen(mark, peer, phase, started)
-        seen.last = looked
-        return seen
+        variables[_MARK] = looked
+        known = recall(sock)
+        peer = (known and known.peer) or named(sock)
+        started = variables.get("started", (self._before + looked) / 2)
+        return _Seen(looked, peer, phase, started)
 
 
 _SYSTEM = vars(_system)

@@ -23,6 +23,8 @@ from .sampler import Sampler
 from .tally import Tally
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from .._waits import Wait
     from ..errors import SafeSocketError
 
@@ -135,10 +137,10 @@ def _going_on() -> list[Any]:
     return [part for wait in found for part in wait]
 
 
-def _look() -> None:
+def _look(frames: dict[int, FrameType]) -> None:
     with _lock:
         empty_log()
-        _sampler.look()
+        _sampler.look(frames)
 
 
 def _add(*wait: Any) -> None:

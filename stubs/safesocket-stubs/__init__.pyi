@@ -1466,7 +1466,9 @@ def is_installed() -> bool:
     """Tell whether ``install()`` is in force."""
 
 @type_check_only
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """What was waited for one peer in one phase."""
+
     peer: str
     phase: str
     waits: int
@@ -1476,7 +1478,9 @@ class _Row(NamedTuple):
     errors: dict[str, int]
 
 @type_check_only
-class _Saved(NamedTuple):
+class Saved(NamedTuple):
+    """A line of the program that only a default has kept from waiting for ever."""
+
     filename: str
     lineno: int
     operation: str
@@ -1511,14 +1515,14 @@ class profile:
     @property
     def seconds(self) -> float:
         """How long the block has run, in seconds."""
-    def rows(self) -> list[_Row]:
+    def rows(self) -> list[Row]:
         """Return what was waited for each peer in each phase, what took longest first.
 
         A row has ``peer``, ``phase``, ``waits``, ``waited`` and ``longest`` (seconds),
         ``timeouts``, and ``errors``, a dict of class names and how many. Look-ups are the phase
         ``"resolve"``. Waits that go on are counted as far as they have come.
         """
-    def saved(self) -> list[_Saved]:
+    def saved(self) -> list[Saved]:
         """Return the lines of the program that only a default has kept from waiting for ever.
 
         They have no timeout of their own. Each has ``filename``, ``lineno``, ``operation``,
