@@ -6,7 +6,7 @@ Every name of the running stdlib ``socket`` is here, the very same object but fo
 safer: the class ``socket``, the functions that make sockets, and the look-ups. On top come
 :class:`Timeouts`, :func:`configure`, :class:`timeouts`, :func:`set_timeouts`,
 :func:`get_timeouts`, :class:`deadline`, :func:`remaining`, :data:`FOREVER`, :func:`waiting`,
-:mod:`safesocket.errors`, and for old code :func:`install`, :func:`uninstall`,
+:class:`profile`, :mod:`safesocket.errors`, and for old code :func:`install`, :func:`uninstall`,
 :class:`installed`, :func:`is_installed` and :class:`Exemption`. Importing this package changes
 nothing anywhere.
 
@@ -23,6 +23,8 @@ The map of the house; imports run downwards only:
     _wrapper          around a function; the only one that imports wrapt
     _replacements     what it puts in the place of what: tables
     _ledger           what has been changed where, and how it is put back
+    _profile          profile(): what the program sees of one
+    _profiling/       what a profile makes of waits and failures: sums, a timeline, a page
     _tls              the life of a TLS socket: made, hands shaken, goodbye said
     _tlsio            reading and writing over TLS
     _tlswait          the waits of TLS
@@ -30,7 +32,7 @@ The map of the house; imports run downwards only:
     _sockets          class socket
     _settings         configure, set_timeouts, get_timeouts
     _alarm            configure(warn_after=): waits that go on for too long
-    _watch            a thread that looks at the waits in progress, again and again
+    _watch            a thread that looks at other threads, again and again
     _waits            the waits in progress, as values
     _sightings        from a stack that was seen to what is told of its wait
     _stacks           what the stacks of all threads tell of waits
@@ -46,6 +48,7 @@ The map of the house; imports run downwards only:
     _resolve          look-ups, and names in addresses, within their limit
     _lookups          the threads that look up: the only other place that waits
     _failing          from a failure to what the program sees: the only place that raises
+    _recorder         who is told of waits and failures, if anybody is
     _surroundings     a look around after a failure: which is worth which look, one table
     _ports            who holds a port, whether any is left, who listens elsewhere
     _networks         addresses, routes and name servers of this machine
@@ -99,6 +102,7 @@ from ._namespace import fill as _fill
 from ._namespace import rehomed as _rehomed
 from ._operations import pair as _pair
 from ._overtaken import InstallError
+from ._profile import profile
 from ._reach import Report
 from ._resolve import (  # noqa: F401 (in the stdlib's __all__)
     getaddrinfo,
@@ -251,6 +255,7 @@ __all__ = [  # noqa: PLE0604 (the stdlib's are strings)
     "install",
     "installed",
     "is_installed",
+    "profile",
     "remaining",
     "set_timeouts",
     "timeouts",

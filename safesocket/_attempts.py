@@ -9,6 +9,7 @@ import _socket
 
 from . import errors as e
 from ._failing import throw
+from ._recorder import recorded_failure, recording
 from ._redaction import shown
 from ._roles import CONNECTED
 from ._route import Route
@@ -42,10 +43,16 @@ def raise_for(
     errors = [_told_alone(attempt, budget, asked) for attempt in attempts]
     try:
         if all_errors:
-            raise ExceptionGroup("create_connection failed", errors)
-        raise _told_for_all(attempts, budget, asked)
+            raise ExceptionGroup("create_connection failed", [*map(_on_record, errors)])
+        raise _on_record(_told_for_all(attempts, budget, asked))
     finally:
         errors.clear()
+
+
+def _on_record(error: OSError) -> OSError:
+    if recording and isinstance(error, SafeSocketError):
+        recorded_failure(error)
+    return error
 
 
 def most_telling(attempts: Sequence[Any]) -> int:

@@ -16,12 +16,14 @@ from ._exempt import over
 from ._failing import fail
 from ._limits import Limit
 from ._plain import split
+from ._recorder import recorded_to, recording
 from ._resolve import resolved
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
 from ._scope import WRITE, talks_to_others
 from ._system import now
 from ._timeouts import limit as limit_of
+from ._translate import CONNECT
 from ._wait import backoff, check_deadline, ours_to_keep, ready_before, rest_before
 
 TYPE_CHECKING = False
@@ -61,10 +63,7 @@ def connect(self: Socket, address: Any, /) -> None:
             check_deadline(self, "connect", target=address)
         found = resolved(self, "connect", address)
         limit = _limit(self, address)
-        if limit is None:
-            _connect_as_set_up(self, found)
-        else:
-            _connect_within(limit, self, found)
+        _connect_under(limit, self, found, address)
     except OSError as exc:
         if isinstance(exc, BlockingIOError) and _is_limited(self, address):
             remember(self, address, address)  # under way, in non-blocking mode
@@ -75,14 +74,18 @@ def connect(self: Socket, address: Any, /) -> None:
 
 
 def connect_in_time(limit: Limit, sock: Socket, address: Any) -> None:
-    """Connect *sock* to a numeric *address*, as :func:`connect` does, under *limit* alone."""
+    """Connect *sock* to a numeric *address*, as :func:`connect` does, under *limit* alone.
+
+    One attempt of several: what becomes of all is told by who makes them.
+    """
     started = now()
     try:
         if running:
             check_deadline(sock, "connect", target=address)
-        _connect_within(limit, sock, address)
+        _connect_under(limit, sock, address, note(sock).asked)
     except OSError as exc:
-        fail(sock, exc, "connect", target=address, elapsed=now() - started, limit=limit)
+        took = now() - started
+        fail(sock, exc, "connect", target=address, elapsed=took, limit=limit, is_attempt=True)
     remember(sock, address, address)
 
 
@@ -105,7 +108,7 @@ def connect_ex(self: Socket, address: Any, /) -> int:
         limit = _limit(self, address)
         if limit is None:
             return _connect_ex_as_set_up(self, address, found)
-        _connect_within(limit, self, found, _system.connect_ex)
+        _connect_under(limit, self, found, address, _system.connect_ex)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
     except OSError as exc:
@@ -145,6 +148,29 @@ def begin(sock: Socket, address: Any) -> int:
         pass
     _system.connect(sock, address)  # says the same, as of the function that was called
     return 0
+
+
+def _connect_under(
+    limit: Limit | None,
+    sock: Socket,
+    address: Any,
+    asked: Any,
+    first: Callable[..., int] = begin,
+) -> None:
+    """Connect to *address*, *asked* for so, within *limit* or as the program set it up."""
+    started = now()
+    try:
+        if limit is None:
+            _connect_as_set_up(sock, address)
+        else:
+            _connect_within(limit, sock, address, first)
+    finally:
+        if recording and _waits(sock):
+            recorded_to(asked or address, CONNECT, started)
+
+
+def _waits(sock: Socket) -> bool:
+    return _system.gettimeout(sock) != 0 and _system.kind(sock) != _socket.SOCK_DGRAM
 
 
 def _connect_within(
@@ -212,7 +238,10 @@ def outcome(sock: Socket, address: Any) -> int:
 
 
 def _connect_ex_as_set_up(sock: Socket, address: Any, found: Any) -> int:
+    started = now()
     number = _system.connect_ex(sock, found)
+    if recording and _waits(sock):
+        recorded_to(address, CONNECT, started)
     if number in (0, errno.EINPROGRESS) and _is_limited(sock, address):
         remember(sock, address, found)
     return number
@@ -227,6 +256,7 @@ def remember(sock: Socket, address: Any, found: Any) -> None:
     known = note(sock)
     known.role = CONNECTED
     known.asked = address
+    known.peer = None
     if found is not address:
         known.address = found
     else:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from . import _surroundings, _system
 from ._deadline import DEADLINE
 from ._exempt import is_left_alone
+from ._recorder import recorded_call, recorded_failure, recording
 from ._route import Route, recall, route_of
 from ._timeouts import Limit
-from ._translate import leaf_of, told_by, translate
+from ._translate import PHASES, leaf_of, told_by, translate
 from .errors import SafeSocketError
 
 TYPE_CHECKING = False
@@ -55,8 +56,9 @@ def fail(
     elapsed: float | None = None,
     limit: Limit | None = None,
     bytes_sent: int | None = None,
+    is_attempt: bool = False,
 ) -> NoReturn:
-    """Raise what *exc*, met by *operation*, is to the program.
+    """Raise what *exc*, met by *operation*, is to the program; or an attempt of several's.
 
     A socket in non-blocking mode gets *exc* itself: event loops compare texts and identities.
     """
@@ -74,7 +76,7 @@ def fail(
         elapsed = own if elapsed is None else elapsed
     route = route_of(sock, target, tried)
     facts: Any = {"elapsed": elapsed, "limit": limit, "bytes_sent": bytes_sent}
-    throw(exc, told(exc, operation, route, sock, **facts))
+    throw(exc, told(exc, operation, route, sock, **facts), is_attempt=is_attempt)
 
 
 def told(
@@ -110,12 +112,14 @@ def mode_of(sock: Socket) -> float | None:
     return known.own if known is not None and known.lent else _system.gettimeout(sock)
 
 
-def throw(exc: OSError, error: SafeSocketError) -> NoReturn:
+def throw(exc: OSError, error: SafeSocketError, *, is_attempt: bool = False) -> NoReturn:
     """Raise *error* as if it had been raised where *exc* was: in the same context.
 
     ``from None`` would also hide what the program was handling; without it every traceback
     would be told twice.
     """
+    if recording and not is_attempt:
+        recorded_failure(error)
     try:
         raise error
     except SafeSocketError:
@@ -136,6 +140,9 @@ def plainly(
         return call(sock, *args)
     except OSError as exc:
         fail(sock, exc, operation, target=target, elapsed=_system.now() - started)
+    finally:
+        if recording:
+            recorded_call(sock, PHASES[operation], started, target)
 
 
 def plain_call(

@@ -322,7 +322,9 @@ def _tables(error: e.SafeSocketError, route: Route) -> list[dict[type[e.SafeSock
 
 def _is_abstract(name: object) -> bool:
     """Tell whether an AF_UNIX *name* is none in the file system: Linux, unix(7)."""
-    return isinstance(name, (str, bytes)) and name[:1] in ("\0", b"\0")
+    if isinstance(name, str):
+        return name.startswith("\0")
+    return isinstance(name, bytes) and name.startswith(b"\0")
 
 
 def _how_to_wait_longer(error: e.SafeSocketError) -> str:

@@ -90,7 +90,7 @@ def bind(self: Socket, address: Any, /) -> None:
         fail(self, exc, "bind", target=address, tried=found)
     known = note(self)
     if known.role not in (CONNECTED, PAIRED):  # on AF_UNIX these may be bound, too
-        known.role = BOUND
+        known.role, known.peer = BOUND, None
 
 
 def listen(self: Socket, *backlog: int) -> None:

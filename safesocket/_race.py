@@ -9,10 +9,12 @@ from __future__ import annotations
 from ._connecting import UNDER_WAY, begin, outcome
 from ._exempt import is_left_alone
 from ._failing import is_cut_by_deadline, told
+from ._recorder import recorded_to, recording
 from ._route import route_of
 from ._scope import WRITE
 from ._system import gettimeout, now, os_error, settimeout
 from ._timeouts import FOREVER
+from ._translate import CONNECT
 from ._wait import which_ready_before
 from .errors import Attempt
 
@@ -70,6 +72,9 @@ class Race:
         except BaseException:
             self._close_all_but(None)
             raise
+        finally:
+            if recording:
+                recorded_to(self._budget.asked, CONNECT, self.started)
         return won and (won.sock, won.address)  # type: ignore[return-value]
 
     def attempts(self) -> list[Attempt]:

@@ -15,8 +15,10 @@ from ._exempt import is_left_alone, over
 from ._failing import plain_call, throw, told
 from ._hosts import is_at_hand
 from ._plain import builtin
+from ._recorder import recorded_to, recording
 from ._route import is_numeric, recall, route_of
 from ._timeouts import limit as limit_of
+from ._translate import RESOLVE
 from .errors import ResolveTimeoutError
 
 TYPE_CHECKING = False
@@ -57,6 +59,7 @@ def bounded(
         args: its arguments, positional, in the stdlib's order.
         limits: of a socket; they go first.
     """
+    timed = _system.now() if recording and not is_at_hand(operation, args) else None
     try:
         limit = None if is_at_hand(operation, args) else _in_force(over(limits, asked))
         if limit is None:
@@ -64,6 +67,8 @@ def bounded(
         within: Callable[..., T] = _lookups.answer
         return plain_call(operation, asked, within, limit.seconds, call, *args, limit=limit)
     finally:
+        if timed is not None and not _lookups.is_asking():
+            recorded_to(asked, RESOLVE, timed)
         del asked, args  # a failure's traceback keeps nothing of the caller's alive, as in C
 
 
@@ -176,6 +181,9 @@ def resolved(sock: Socket, operation: str, address: Any) -> Any:
             raise
         elapsed, route = _system.now() - started, route_of(sock, address)
         throw(exc, told(exc, operation, route, elapsed=elapsed, limit=limit))
+    finally:
+        if recording:
+            recorded_to(address, RESOLVE, started)
     return (found[0][4][0], *builtin(address)[1:])
 
 

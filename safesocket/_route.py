@@ -49,6 +49,7 @@ class Note(ref["Socket"]):
         "limits",
         "lock",
         "own",
+        "peer",
         "polled",
         "role",
         "term",
@@ -62,6 +63,7 @@ class Note(ref["Socket"]):
     forever: bool  #: settimeout(None) or settimeout(FOREVER) was called by the program
     lent: bool  #: TLS: the mode in C is safesocket's
     own: float | None  #: TLS: the timeout that the program has set, while *lent*
+    peer: str | None  #: what a profile calls the other side, once one has asked
     lock: Any  #: TLS: held during a try, while *polled*
     polled: bool  #: TLS: the descriptor does not block
     term: object  #: TLS: the epoch of the limits by which it was decided whether to lend
@@ -90,7 +92,7 @@ def note(sock: Socket) -> Note:
         found.role = FRESH
         found.asked = found.address = found.limits = None
         found.forever = found.lent = found.polled = False
-        found.lock = found.own = found.term = None
+        found.lock = found.own = found.peer = found.term = None
         _notes[key] = found
     return found
 

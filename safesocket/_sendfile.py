@@ -17,6 +17,7 @@ from functools import partial
 from . import _system
 from ._deadline import running, what_is_left
 from ._failing import fail
+from ._recorder import recorded_call, recording
 from ._scope import WRITE
 from ._timeouts import Limit
 from ._translate import correct
@@ -83,6 +84,9 @@ def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> 
         raise
     except OSError as exc:
         fail(sock, exc, "sendfile", elapsed=_system.now() - started)
+    finally:
+        if recording:
+            recorded_call(sock, WRITE, started)
 
 
 def _is_ours(method: Any) -> bool:

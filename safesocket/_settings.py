@@ -9,6 +9,7 @@ import _socket
 
 from . import _addresses, _alarm, _redaction, _timeouts, _translate
 from ._exempt import over
+from ._recorder import forget_names
 from ._route import note, recall
 from ._timeouts import Timeouts, limits_from
 
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
     from ._addresses import Family
 
 
+def _redact(wish: Callable[[str], str] | None) -> None:
+    _redaction.wish(wish)
+    forget_names()
+
+
 #: what configure() sets besides limits -> what leaves it unchanged, how a value is checked, and
 #: how it is put in force
 _WISHES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], None]]] = {
     "message": (None, _translate.checked_mode, _translate.set_mode),
     "happy_eyeballs": (None, _addresses.checked_switch, _addresses.set_racing),
     "family": (..., _addresses.checked_family, _addresses.set_family),
-    "redact": (..., _redaction.checked, _redaction.wish),
+    "redact": (..., _redaction.checked, _redact),
     "warn_after": (..., _alarm.checked, _alarm.wish),
 }
 

@@ -124,6 +124,7 @@ def _remember_the_name(sock: ssl.SSLSocket) -> None:
         address = known.asked or _peer(sock)
         if isinstance(address, tuple):  # a path says more than the name
             known.asked, known.address = (name, *address[1:2]), address
+            known.peer = None
 
 
 def _peer(sock: ssl.SSLSocket) -> Any:

@@ -16,6 +16,7 @@ from ._deadline import cut
 from ._failing import fail, mode_of
 from ._lending import poll
 from ._limits import Limit
+from ._recorder import recorded_from_c_on, recording
 from ._route import note, recall
 from ._scope import READ, WRITE
 from ._system import now
@@ -94,18 +95,22 @@ def go_on(
     if known.lent:
         poll(sock)
     end = math.inf if limit is None or limit.seconds is None else started + limit.seconds
-    while wanted is None or ready_before(end, sock, wanted):
-        try:
-            if not known.polled:  # or no longer: C waits
-                return on_open(sock, call, *args)
-            with known.lock:
-                return on_open(sock, call, *args)
-        except OSError as exc:
-            wanted = must_wait(sock, exc, operation, started, nothing, doubts)
-            doubts -= type(exc) not in _WANTS
-    timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
-    elapsed = now() - started
-    fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)
+    try:
+        while wanted is None or ready_before(end, sock, wanted):
+            try:
+                if not known.polled:  # or no longer: C waits
+                    return on_open(sock, call, *args)
+                with known.lock:
+                    return on_open(sock, call, *args)
+            except OSError as exc:
+                wanted = must_wait(sock, exc, operation, started, nothing, doubts)
+                doubts -= type(exc) not in _WANTS
+        timed_out = TimeoutError(f"The {_WORDS.get(operation, operation)} operation timed out")
+        elapsed = now() - started
+        fail(sock, timed_out, operation, elapsed=elapsed, limit=limit, bytes_sent=nothing)
+    finally:
+        if recording:
+            recorded_from_c_on(sock, phase, started)
 
 
 def on_open(sock: ssl.SSLSocket, call: Callable[..., Any], *args: Any) -> Any:

@@ -14,6 +14,7 @@ from ._deadline import DEADLINE, cut, nearest, running, what_is_left
 from ._exempt import over
 from ._failing import fail, mode_of, plainly
 from ._limits import Limit
+from ._recorder import recorded, recorded_call, recording
 from ._roles import ACCEPTED, ADOPTED, CONNECTED, FRESH
 from ._route import is_lent, recall
 from ._scope import READ, WRITE, governs
@@ -140,21 +141,23 @@ def wait_to_read(sock: Socket, operation: str, call: Callable[..., T], *args: An
     started = _system.now()
     end = started + limit.seconds
     *most, flags = args
-    while ready_before(end, sock, READ):
-        try:
-            return call(sock, *most, flags | _system.DONTWAIT)
-        except BlockingIOError:  # somebody else was faster, or the checksum was wrong; select(2)
-            pass  # and rest out of here, or what a signal raises then would have this behind it
-        except OSError as exc:
-            fail(sock, exc, operation, elapsed=_system.now() - started)
-        if _system.has_ended(
-            _system.fileno(sock)
-        ):  # of datagrams only a call that may wait says it
-            return plainly(sock, operation, call, *args)
-        if not rest_before(end):
-            break
-    timed_out = TimeoutError("timed out")
-    fail(sock, timed_out, operation, elapsed=_system.now() - started, limit=limit)
+    try:
+        while ready_before(end, sock, READ):
+            try:
+                return call(sock, *most, flags | _system.DONTWAIT)
+            except BlockingIOError:  # somebody was faster, or the checksum was wrong; select(2)
+                pass  # and rest out of here, or what a signal raises then had this behind it
+            except OSError as exc:
+                fail(sock, exc, operation, elapsed=_system.now() - started)
+            if _system.has_ended(_system.fileno(sock)):
+                return plainly(sock, operation, call, *args)  # of datagrams no other call says it
+            if not rest_before(end):
+                break
+        timed_out = TimeoutError("timed out")
+        fail(sock, timed_out, operation, elapsed=_system.now() - started, limit=limit)
+    finally:
+        if recording:
+            recorded(sock, READ, started)
 
 
 def check_deadline(sock: Socket, operation: str, flags: int = 0, **known: Any) -> Limit | None:
@@ -295,8 +298,15 @@ class Patience:
 
     def pause(self, bytes_sent: int | None = None) -> None:
         """Sleep until the socket is ready; raise the timeout when the limit is over."""
-        if self._is_late() or not ready_before(self.end(), self._sock, self._phase):
+        if self._is_late():
             self.give_up(TimeoutError("timed out"), bytes_sent)
+        timed = _system.now() if recording else 0.0
+        try:
+            if not ready_before(self.end(), self._sock, self._phase):
+                self.give_up(TimeoutError("timed out"), bytes_sent)
+        finally:
+            if timed:
+                recorded_call(self._sock, self._phase, timed, self._target)
 
     def stumbled(self, bytes_sent: int | None = None) -> None:
         """Rest after a socket that was ready would have slept; raise the timeout at the limit.
@@ -304,8 +314,16 @@ class Patience:
         Another thread took the room; or an AF_UNIX datagram socket is ready although the queue
         of the one that it sends to is full: unix(7).
         """
-        if not rest_before(self.end()):
+        if not self.rest(_REST):
             self.give_up(TimeoutError("timed out"), bytes_sent)
+
+    def rest(self, seconds: float) -> bool:
+        """Sleep for *seconds* where poll is of no use; tell whether the limit is not over."""
+        timed = _system.now() if recording else 0.0
+        in_time = rest_before(self.end(), seconds)
+        if timed:
+            recorded_call(self._sock, self._phase, timed, self._target)
+        return in_time
 
     def give_up(self, exc: OSError, bytes_sent: int | None = None) -> NoReturn:
         """Raise what *exc* is to the program."""

@@ -12,7 +12,7 @@ import _socket
 from . import _system
 from ._failing import fail, plainly
 from ._scope import READ
-from ._wait import Patience, backoff, own_limit, rest_before, wait_to_read
+from ._wait import Patience, backoff, own_limit, wait_to_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
         if there > seen:
             seen = there
             patience.made_progress()
-        if not rest_before(patience.end(), pause):
+        if not patience.rest(pause):
             return
 
 

@@ -35,7 +35,7 @@ class Watcher:
     """Calls ``look(at())`` every *interval* seconds, from ``start`` to ``stop``.
 
     What is looked at is the waits in progress, if nothing else is said. It is looked more rarely if
-    that would take more than a two-hundredth of the time of a CPU.
+    that would take more than a *share* of the time of a CPU.
 
     A daemon thread, which a fork's child has again, and which ends with the interpreter. What it
     waits for itself, in *look*, nobody looks at. The first exception of *look* is told as that of
@@ -43,11 +43,16 @@ class Watcher:
     """
 
     def __init__(
-        self, interval: float, look: Callable[[Any], None], at: Callable[[], Any] = in_progress
+        self,
+        interval: float,
+        look: Callable[[Any], None],
+        at: Callable[[], Any] = in_progress,
+        share: float = _SHARE,
     ) -> None:
         self.interval = interval
         self._look = look
         self._at = at
+        self._share = share
         self._bell: Any = None  # rung to end the thread
         self._thread: threading.Thread | None = None
         self._has_failed = False
@@ -89,7 +94,7 @@ class Watcher:
         lookers.add(_thread.get_ident())
         try:
             cost = usual = 0.0
-            while not bell.acquire(True, max(self.interval, usual / _SHARE)):
+            while not bell.acquire(True, max(self.interval, usual / self._share)):
                 begun, before = thread_time(), cost
                 self._look_once()
                 cost = thread_time() - begun

@@ -19,6 +19,7 @@ from . import _system
 from ._deadline import attend, running
 from ._failing import fail, must_wait, plainly
 from ._hosts import is_certain
+from ._recorder import recorded_call, recording
 from ._resolve import resolved
 from ._scope import WRITE
 from ._timeouts import Limit
@@ -296,6 +297,9 @@ def _finish_as_set_up(
     except OSError as exc:
         elapsed = _system.now() - started
         fail(sock, exc, operation, target=target, elapsed=elapsed, bytes_sent=sent)
+    finally:
+        if recording:
+            recorded_call(sock, WRITE, started, target)
     return sent
 
 
@@ -305,14 +309,17 @@ def _finish_whatever_it_takes(
     """Send the rest on a socket without limit; the kernel waits."""
     started = _system.now()
     sent = max(sent, 0)
-    while True:
-        try:
+    try:
+        while True:  # once at least: an empty message is one, too
             sent += push(sent, flags)
-        except OSError as exc:
-            elapsed = _system.now() - started
-            fail(sock, exc, operation, target=target, elapsed=elapsed, bytes_sent=sent)
-        if sent >= size:
-            return sent
+            if sent >= size:
+                return sent
+    except OSError as exc:
+        elapsed = _system.now() - started
+        fail(sock, exc, operation, target=target, elapsed=elapsed, bytes_sent=sent)
+    finally:
+        if recording:
+            recorded_call(sock, WRITE, started, target)
 
 
 class _Bytes:

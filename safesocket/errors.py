@@ -154,6 +154,7 @@ class SafeSocketError(OSError):
     _tcp: Facts | None = None  # what the kernel knew
     _finding: str | None = None  # what a look around has shown of the cause
     _role: str = ""  # how the socket came to be, where that tells who is at the other end
+    _recorded: bool = False  # by a profile; what is told anew is not another failure
     _appends: bool = True  # configure(message="append") when it was raised
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Hostile input: a program that passes nonsense sees what the stdlib makes of it, and says nothing raw.
+"""Hostile input: who passes nonsense sees what the stdlib makes of it, and nothing raw is said.
 
 The stdlib is the oracle: every value goes to the same call of ``socket``, of the drop-in, and of
 ``socket`` under ``install()``. Values that are none of any sort, huge, empty, with NUL, newline,
@@ -131,7 +131,7 @@ class Number:
         return self.number
 
 
-class Named(str, enum.Enum):
+class Named(str, enum.Enum):  # noqa: UP042 (StrEnum is another)
     """An Enum's str() is its name, of some kinds, in some Pythons; C reads the value."""
 
     HOST = "127.0.0.1"
@@ -177,7 +177,7 @@ NOTHINGS = {
     "bytes": lambda: b"x",
     "an array": lambda: bytearray(b"x"),
     "a view": lambda: memoryview(b"x"),
-    "a view of nothing": lambda: memoryview(b"")[:0].toreadonly(),
+    "a view of nothing": lambda: memoryview(b"")[:0],
     "raises": Raising,
     "recurses": Recursing,
     "nonsense": Nonsense,
@@ -409,9 +409,9 @@ def differences(way, call, values):
 
 def as_good_as(ours, theirs):
     """Tell whether who expects *theirs* is served by *ours*: classes may have more parents."""
-    if isinstance(ours, tuple) and isinstance(theirs, tuple) and ours and theirs:
-        if isinstance(theirs[0], tuple) and isinstance(ours[0], tuple):
-            return set(theirs[0]) <= set(ours[0]) and ours[1:] == theirs[1:]
+    both = isinstance(ours, tuple) and isinstance(theirs, tuple) and ours and theirs
+    if both and isinstance(theirs[0], tuple) and isinstance(ours[0], tuple):
+        return set(theirs[0]) <= set(ours[0]) and ours[1:] == theirs[1:]
     return ours == theirs
 
 

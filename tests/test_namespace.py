@@ -108,6 +108,7 @@ def test_star_import():
         "install",
         "installed",
         "is_installed",
+        "profile",
         "remaining",
         "set_timeouts",
         "timeouts",

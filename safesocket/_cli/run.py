@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from .._limits import checked
 from .._startup import __file__ as _startup
-from .._startup.hook import BEFORE, CHOICES
+from .._startup.hook import BEFORE, CHOICES, ON
 from .._timeouts import FIELDS
 
 _FOLDER = os.path.dirname(os.path.abspath(_startup))
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warn-after", type=_seconds, metavar="SECONDS", help=_HELP["warn-after"])
     for name in ("children", "report"):
         parser.add_argument(f"--{name}", action="store_true", help=_HELP[name])
+    parser.add_argument(
+        "--profile", nargs="?", const=ON, type=_profile, metavar="=FILE", help=_HELP["profile"]
+    )
     return parser
 
 
@@ -96,6 +99,8 @@ _HELP = {
     "warn-after": "log each wait that goes on for longer (logger 'safesocket')",
     "children": "install in Python processes that the program starts, too",
     "report": "at the end, say on stderr what was patched and what could not be",
+    "profile": "at the end, say on stderr what was waited for, whom for and how long; or write it"
+    " to FILE, which ends in .json or in .html, a page to look at",
 }
 
 
@@ -112,6 +117,16 @@ def _seconds(text: str) -> str:
         wanted = "0 or more seconds, such as 2.5, or 'forever'"
         raise argparse.ArgumentTypeError(f"must be {wanted}, not {text!r}") from None
     return text
+
+
+def _profile(text: str) -> str:
+    """Return *text* if a profile may be written to the file that it names."""
+    from .._profiling.files import checked
+
+    try:
+        return text if text == ON else os.path.abspath(checked(text))
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from None
 
 
 # What the interpreter is told.
@@ -145,7 +160,8 @@ def prepared(options: argparse.Namespace, before: Mapping[str, str]) -> dict[str
 
 def _carried(options: argparse.Namespace) -> dict[str, str]:
     given = {name: getattr(options, name) for name in (*FIELDS, "none", "message", "warn_after")}
-    given["report"] = "1" if options.report else None
+    given["report"] = ON if options.report else None
+    given["profile"] = options.profile
     return {_variable(name): value for name, value in given.items() if value is not None}
 
 

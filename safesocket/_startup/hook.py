@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 #: Before a variable's name: what it was before ``run`` set it, "=value", or "" if it was not set.
 BEFORE = "SAFESOCKET_BEFORE_"
 
+OFF, ON = "0", "1"
+_PROFILE = "SAFESOCKET_PROFILE"  # one of these, or a file
+
 #: What these may be, the default first; empty is as good as not set.
 CHOICES = {
     "SAFESOCKET_NONE": ("limit", "forever"),
     "SAFESOCKET_MESSAGE": ("append", "note", "off"),
-    "SAFESOCKET_REPORT": ("0", "1"),
+    "SAFESOCKET_REPORT": (OFF, ON),
 }
 
 
@@ -36,11 +39,16 @@ def main() -> None:
         InstallError: something else has replaced what would be patched.
     """
     none, message, report = chosen(os.environ)
+    profile = _file_of_profile(os.environ.get(_PROFILE) or OFF)
+    if os.environ.get("SAFESOCKET_INSTALL") == "children":
+        os.environ.pop(_PROFILE, None)  # or each child would write over the file
     give_back(os.environ)
     safesocket.configure(message=message)
     installation = safesocket.install(none=none)
-    if report == "1":
+    if report == ON:
         atexit.register(_print_report, installation, os.getpid())
+    if profile is not None:
+        _begin_profile(profile)
 
 
 def chosen(environment: Mapping[str, str]) -> list[Any]:
@@ -53,6 +61,18 @@ def _checked(name: str, value: str) -> str:
         allowed = " or ".join(map(repr, CHOICES[name]))
         raise ValueError(f"environment variable {name} must be {allowed}, not {value!r}")
     return value
+
+
+def _file_of_profile(value: str) -> str | None:
+    """Return the file that a profile is to be written to, "" for stderr; None: no profile."""
+    if value in (OFF, ON):
+        return None if value == OFF else ""
+    from safesocket._profiling.files import checked
+
+    try:
+        return os.path.abspath(checked(value))
+    except ValueError as exc:
+        raise ValueError(f"environment variable {_PROFILE}: {exc}") from None
 
 
 def give_back(environment: MutableMapping[str, str]) -> None:
@@ -69,3 +89,24 @@ def _print_report(installation: Any, process: int) -> None:
     """Print what was patched, but not once more in a fork of the process."""
     if os.getpid() == process and sys.__stderr__ is not None:
         print(f"safesocket in process {process}:\n{installation.report()}", file=sys.__stderr__)
+
+
+def _begin_profile(file: str) -> None:
+    profile = safesocket.profile()
+    profile.__enter__()  # first, so that what it registers with atexit is called last
+    atexit.register(_end_profile, profile, file, os.getpid())
+
+
+def _end_profile(profile: safesocket.profile, file: str, process: int) -> None:
+    """Write what was waited for to *file* or to stderr, but not once more in a fork."""
+    if os.getpid() != process:
+        return
+    profile.__exit__(None, None, None)
+    said = f"safesocket in process {process}: {profile}" if not file else ""
+    try:
+        if file:
+            profile.write(file)
+    except OSError as exc:
+        said = f"safesocket: no profile is written: {exc}"
+    if said and sys.__stderr__ is not None:
+        print(said, file=sys.__stderr__)

@@ -15,7 +15,8 @@ that knows no name. So servers have their usual ports, and tests that need the i
 once, in both runs.
 Needs Linux, unshare(1), PyPI, and for the servers:
 
-    apt-get install --no-install-recommends redis-server mariadb-server memcached postgresql iproute2 util-linux
+    apt-get install --no-install-recommends redis-server mariadb-server memcached postgresql \\
+        iproute2 util-linux
 
     __main__.py    the command line, the report
     projects.py    the table of projects: which version, what it needs, how it is run
