@@ -533,7 +533,7 @@ def test_table_is_narrow_and_short():
         lines = str(found).splitlines()
     assert max(map(len, lines)) <= 100
     assert "and 41 more" in lines
-    assert re.search(r" …[deep/]+app\.py:7  recv x+…x+:1  ", lines[-1])
+    assert re.search(r" /deep/[dep/]+…[dep/]+app\.py:7  recv x+…x+:1  ", lines[-1])
 
 
 class Page(HTMLParser):
