@@ -7,6 +7,7 @@ byte. What safesocket does in a program is tested against real peers.
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import signal
@@ -467,6 +468,97 @@ def test_report_is_the_last_word(script, option):
     assert (status, head) == (0, words)  # the fork's
     assert "socket.socket" in tail
     assert "safesocket in process" not in tail
+
+
+# Where the time went.
+
+WAITS = """
+    import os, socket, sys
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as sock:
+        if os.fork() == 0:
+            sys.exit()
+        os.wait()
+        try:
+            sock.recv(1)
+        except TimeoutError as error:
+            print(error.elapsed)
+    os.chdir("/")
+"""
+FORKS = ["-W", "ignore::DeprecationWarning"]  # Python 3.12: in a process with threads
+ENDS = {"ends": "", "fails": "1/0", "exits": "sys.exit(3)"}
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("option", [True, False])
+def test_profile_is_the_last_word(script, how, option):
+    """--profile says at the end, however that comes, what was waited for, once, on stderr."""
+    options = ["--read", "0.1", *(["--profile"] if option else [])]
+    settings = {} if option else {"SAFESOCKET_PROFILE": "1"}
+    with never_answers() as (_, port):
+        code = script(f"{dedent(WAITS)}{ENDS[how]}")
+        status, _, complaints = outcome(*options, code, str(port), flags=FORKS, **settings)
+    assert status == {"ends": 0, "fails": 1, "exits": 3}[how]
+    before, said = re.split(r"safesocket in process \d+: ", complaints)
+    assert ("ZeroDivisionError" in before) == (how == "fails")
+    assert re.search(
+        rf"\n127.0.0.1:{port} +read +1 +0.1\d\d +0.1\d\d +1  1 ReadTimeoutError\n", said
+    )
+    where = r" 1  \S+/script\.py:8  "
+    assert re.search(rf"{where}recv 127.0.0.1:{port}  read 0.1 s \(environment\)\n", said)
+
+
+@pytest.mark.parametrize("kind", ["json", "html"])
+@pytest.mark.parametrize("option", [True, False])
+def test_profile_is_written(script, tmp_path, kind, option):
+    """--profile=FILE writes a file, in the folder in which ``run`` was called, and says nothing."""
+    file = os.path.relpath(tmp_path / f"profile.{kind}", ROOT)  # where the tests start programs
+    options = ["--read", "0.1", *([f"--profile={file}"] if option else [])]
+    settings = {} if option else {"SAFESOCKET_PROFILE": file}
+    with never_answers() as (_, port):
+        elapsed = printed(*options, script(WAITS), str(port), flags=FORKS, **settings)
+    written = (tmp_path / f"profile.{kind}").read_text("utf-8")
+    if kind == "html":
+        assert f"127.0.0.1:{port}" in written
+        return
+    rows = {row["phase"]: row for row in json.loads(written)["rows"]}
+    assert rows["read"]["waited"] == pytest.approx(float(elapsed), rel=0.05)
+    assert rows["read"]["errors"] == {"ReadTimeoutError": 1}
+
+
+def test_profile_that_cannot_be_written(script, tmp_path):
+    """It is said in one line, and the program ends as it does."""
+    file = tmp_path / "missing" / "profile.json"
+    status, output, complaints = outcome(f"--profile={file}", script("print('done')"))
+    assert (status, output) == (0, "done\n")
+    assert re.fullmatch(r"safesocket: no profile is written: .*missing.*\n", complaints)
+
+
+@pytest.mark.parametrize("file", ["profile.txt", "json", ""])
+def test_profile_of_no_kind(script, file):
+    """A file that is neither JSON nor a page is refused before the program starts."""
+    status, output, complaints = outcome(f"--profile={file}", script("print('started')"))
+    assert (status, output) == (2, "")
+    assert "ends in .json or .html" in complaints
+    if file:
+        status, output, complaints = outcome(script("print('started')"), SAFESOCKET_PROFILE=file)
+        assert (status, output) == (2, "")
+        assert "SAFESOCKET_PROFILE: a profile is a file that ends in" in complaints
+
+
+def test_profile_is_of_the_first_process(script, tmp_path):
+    """With --children it is the program's own: no child writes over the file, or to stderr."""
+    code = """
+        import subprocess, sys
+        child = "import os, safesocket, safesocket._recorder as r"
+        child += "; print(os.environ.get('SAFESOCKET_PROFILE'), r.recording)"
+        subprocess.run([sys.executable, "-c", child])
+    """
+    file = tmp_path / "profile.json"
+    assert printed("--children", f"--profile={file}", script(code), flags=["-u"]) == "None []"
+    assert json.loads(file.read_text("utf-8"))["rows"] == []
+    status, output, complaints = outcome("--children", "--profile", script(code), flags=["-u"])
+    assert (status, output) == (0, "None []\n")
+    assert complaints.count("safesocket in process") == 1
 
 
 # Child processes.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from _thread import RLock, get_ident
+from contextlib import suppress
 from sys import _getframe
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,9 @@ class Session:
             last = not recording
         if last:
             _sampler.stop()
+            with _lock, suppress(RuntimeError):  # no thread can be had
+                if recording:  # one has begun meanwhile
+                    _sampler.start()
 
     def tally(self) -> Tally:
         """Return the sums as they are now, with the waits that go on."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100  # characters
 _GAP = "  "
-_WIDEST = {"peer": 28, "where": 41, "what": 28}  # characters of a column
+_WIDEST = {"what": 36}  # characters of a column
 _MOST_LINES = 60  # of either table: all are in the file
 
 _HEADINGS = ("peer", "phase", "waits", "waited s", "longest", "timeouts", "errors")
@@ -36,11 +36,11 @@ def table(session: Session) -> str:
     rows, saved = tally.rows(), tally.saved()
     parts = [headline(rows, session)]
     if rows:
-        parts.append("\n".join(_columns(_HEADINGS, list(_lines(rows)), _RIGHT)))
+        parts.append("\n".join(_columns(_HEADINGS, list(_lines(rows)), _RIGHT, 0)))
     if saved:
         heading = f"To fix: {count(len(saved), 'line')} saved by a default"
         lines = [_line_of(one) for one in saved]
-        below = "\n".join(_columns(("times", "where", "what", "ended by"), lines, {0}))
+        below = "\n".join(_columns(("times", "where", "what", "ended by"), lines, {0}, 1))
         parts.append(f"{heading}\n{textwrap.fill(ADVICE, WIDTH)}\n\n{below}")
     return "\n\n".join(parts)
 
@@ -80,21 +80,23 @@ def _lines(rows: Sequence[Row]) -> Iterator[list[str]]:
 
 
 def _line_of(saved: Saved) -> list[str]:
-    where = f"{clean(saved.filename[-WIDTH:])}:{saved.lineno}"  # clean() cuts at the end
+    where = f"{clean(_within(WIDTH, saved.filename))}:{saved.lineno}"
     limit = f"{saved.limit} {saved.seconds:g} s ({saved.source})"
     return [f"{saved.times:,}", where, f"{saved.operation} {clean(saved.peer)}", limit]
 
 
 def _columns(
-    headings: Sequence[str], lines: Sequence[Sequence[str]], right: set[int]
+    headings: Sequence[str], lines: Sequence[Sequence[str]], right: set[int], wide: int
 ) -> Iterator[str]:
-    """Yield *lines* under *headings*, side by side."""
+    """Yield *lines* under *headings*; the column *wide* has what the others leave of the width."""
     shown = [list(map(_cut, headings, line)) for line in lines[:_MOST_LINES]]
     widths = [max(map(len, column)) for column in zip_longest(headings, *shown, fillvalue="")]
+    most = WIDTH - sum(widths) + widths[wide] - len(_GAP) * (len(widths) - 1)
+    widths[wide] = min(widths[wide], most)
     for line in (headings, *shown):
         cells = [
-            cell.rjust(widths[place]) if place in right else cell.ljust(widths[place])
-            for place, cell in enumerate(line)
+            cell.rjust(width) if place in right else _within(width, cell).ljust(width)
+            for place, (width, cell) in enumerate(zip(widths, line, strict=False))
         ]
         yield _GAP.join(cells).rstrip()
     if len(lines) > _MOST_LINES:
@@ -102,11 +104,12 @@ def _columns(
 
 
 def _cut(heading: str, cell: str) -> str:
-    """Return *cell* as long as its column may be; of a place the end tells most."""
-    most = _WIDEST.get(heading, WIDTH)
+    return _within(_WIDEST.get(heading, WIDTH), cell)
+
+
+def _within(most: int, cell: str) -> str:
+    """Return *cell* in *most* characters: of a host and of a path both ends tell."""
     if len(cell) <= most:
         return cell
-    if heading == "where":
-        return "…" + cell[1 - most :]
-    head = (most - 1) // 2
+    head = (most - 1) // 3
     return f"{cell[:head]}…{cell[head + 1 - most :]}"
