@@ -141,7 +141,7 @@ def plainly(
     except OSError as exc:
         fail(sock, exc, operation, target=target, elapsed=_system.now() - started)
     finally:
-        if recording:
+        if recording and operation in PHASES:  # what has no phase does not wait: dup
             recorded_call(sock, PHASES[operation], started, target)
 
 

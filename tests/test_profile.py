@@ -633,3 +633,11 @@ def test_profile_is_written(tmp_path):
     assert written["rows"][0]["waited"] == 1.0
     assert written["saved"][0]["lineno"] == 7
     assert sorted(os.listdir(tmp_path)) == ["profile.JSON", "profile.html"]
+
+
+def test_what_never_waits_is_no_wait():
+    """A duplicate is made within a profile as without, and is no wait."""
+    with echoes() as address, safesocket.create_connection(address) as sock:
+        with safesocket.profile() as found, sock.dup() as twin:
+            twin.sendall(b"x")
+    assert "dup" not in str(found)
