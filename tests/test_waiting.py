@@ -95,7 +95,7 @@ def test_wait_to_write(operation, lib):
 
 
 def test_wait_that_makes_progress(lib):
-    """What is sent bit by bit waits since the last bit was taken; the deadline may be first then."""
+    """What is sent bit by bit waits since the last bit; a deadline may come first from then on."""
     safesocket.configure(write=WHOLE)
 
     def send():
