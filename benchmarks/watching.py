@@ -26,8 +26,8 @@ from safesocket._waits import in_progress
 from safesocket._watch import Watcher
 
 MESSAGE = bytes(64)
-STRETCHES = 5  # of each way in a round, taken in turn
-LOOPS = {"ready": 20_000, "round trip": 4_000}  # 0.2 s each: many looks of the most frequent ones
+STRETCHES = 2  # of each way in a round, taken in turn
+LOOPS = {"ready": 150_000, "round trip": 20_000}  # about 1 s each: several looks in most of them
 WAITING = (0, 1, 16, 200)  # threads
 
 

@@ -105,11 +105,19 @@ def test_wait_to_write(operation, lib):
 
 
 def test_wait_that_makes_progress(lib):
-    """What is sent bit by bit waits since the last bit was taken."""
-    with connected(lib) as (sock, peer), a_wait(sock.sendall, MUCH, end=cut(sock)) as first:
-        until(lambda: lasts(LIMIT))
-        later = until(lambda: peer.recv(1 << 20) and another_than(first.key))
-        assert later.key[1] >= first.key[1] + LIMIT
+    """What is sent bit by bit waits since the last bit; a deadline may come first from then on."""
+    safesocket.configure(write=WHOLE)
+
+    def send():
+        with safesocket.deadline(WHOLE + LIMIT):
+            sock.sendall(MUCH)
+
+    with connected(lib) as (sock, peer), a_wait(send, end=cut(sock)) as first:
+        assert_limited(first)
+        until(lambda: lasts(2 * LIMIT))
+        later = until(lambda: peer.recv(1 << 16) and another_than(first.key))
+        assert later.key[1] >= first.key[1] + 2 * LIMIT
+        assert_limited(later, "deadline", WHOLE + LIMIT)
 
 
 @pytest.mark.parametrize("flag", [MSG_WAITALL, MSG_WAITALL | socket.MSG_PEEK])
@@ -261,6 +269,15 @@ def test_connect_in_c():
             assert_limited(wait, "settimeout", BRIEF)
 
 
+def test_connect_under_a_timeout_of_the_kernel():
+    """So is that of connect, which is the one of writes."""
+    with testing.never_accepts() as address, safesocket.socket() as sock:
+        set_kernel_timeout(sock, socket.SO_SNDTIMEO, BRIEF)
+        with a_wait(sock.connect, address) as wait:
+            assert (wait.timeout, wait.timeout_source) == (pytest.approx(BRIEF), None)
+            assert "(SO_SNDTIMEO timeout 0.3 s)" in str(wait)
+
+
 # Servers.
 
 
@@ -329,6 +346,17 @@ def test_connect(lib):
     ):
         assert (wait.operation, wait.phase, wait.address) == ("connect", "connect", address)
         assert_limited(wait, limit=BRIEF)
+
+
+def test_connect_to_a_name(monkeypatch):
+    """connect to a name tells the name, and the address that it stood for."""
+    safesocket.configure(connect=BRIEF)
+    with testing.never_accepts() as address, safesocket.socket() as sock:
+        found = [(AF_INET, SOCK_STREAM, 6, "", address)]
+        monkeypatch.setattr(_resolve, "_getaddrinfo", lambda *_: found)
+        with a_wait(sock.connect, ("db.internal", address[1]), phase="connect") as wait:
+            assert (wait.host, wait.port, wait.address) == ("db.internal", address[1], address)
+            assert str(wait).startswith(f"connect to db.internal:{address[1]} (127.0.0.1) for ")
 
 
 def test_connect_to_a_full_backlog():
@@ -470,6 +498,16 @@ def test_tls_read(form, way):
                 peer.getsockname()[1],
             )
             assert_limited(wait, way)
+
+
+@safe_forms
+def test_block_of_who_looks(form):
+    """A block around the look is not one around the wait."""
+    safesocket.configure(read=WHOLE)
+    with form() as lib, tls_pair(lib) as (sock, peer), calling(sock.recv, 1):
+        with safesocket.timeouts(read=7), safesocket.deadline(8):
+            assert_limited(until(here))
+        peer.sendall(b"x")
 
 
 @safe_forms

@@ -301,6 +301,18 @@ def test_end_of_the_program(way):
         assert all(line.startswith("waiting: recv from 127.0.0.1:") for line in lines)
 
 
+def test_watch_ends_before_the_interpreter():
+    """Nobody looks, or logs, while the interpreter takes itself apart."""
+    script = """
+        import atexit, threading
+        atexit.register(lambda: print(threading.active_count()))  # runs last
+        import safesocket
+        safesocket.configure(warn_after=1)
+        print(threading.active_count())
+    """
+    assert printed(script) == "2\n1"
+
+
 @pytest.mark.parametrize("way", ["option", "variable"])
 def test_run(way):
     """A program that knows nothing of it is watched, its line is told, and it ends as ever."""
