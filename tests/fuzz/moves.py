@@ -75,12 +75,11 @@ def detach(scene):
 
 
 def fromfd(scene):
-    if scene.fd() < 0:
-        return "no"  # it knows no mode, and so not whether its error may say more
+    if scene.fd() < 0 or scene.tls:
+        return "no"  # closed, no mode is known; over TLS, the descriptor has one of safesocket's
     with scene.sock as sock:
         make = scene.world.socket.fromfd
         scene.adopt(make(scene.fd(), sock.family, sock.type, sock.proto))
-    _leave_tls(scene)
     return shown(scene.sock, scene)
 
 
@@ -110,6 +109,7 @@ def leave(scene):
 
 
 def shutdown(scene, how):
+    scene.in_order = scene.in_order and not scene.tls  # what comes then are records
     return scene.sock.shutdown(how)
 
 

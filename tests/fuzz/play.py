@@ -24,6 +24,7 @@ from tests.fuzz.watch import StillWaitsError, cut, was_cut
 
 MOVES = {**transfers.MOVES, **moves.MOVES, **files.MOVES, **tlsmoves.MOVES}
 _WAITS = ("waits",)
+_ENDS_OF_TLS = ("SSLError", "SSLEOFError", "ConnectionResetError", "BrokenPipeError")
 
 
 def play(world, plan, scale=1):
@@ -152,6 +153,8 @@ def _make(scene, move):
     outcome = _attempt(scene, lambda: function(scene, *arguments), phase, move)
     if outcome == _WAITS:
         _go_on_after_a_wait(scene, move)
+    elif scene.tls and outcome[1] in _ENDS_OF_TLS:
+        scene.is_over = True  # the errors from then on are made of an errno that C left there
     return outcome
 
 
