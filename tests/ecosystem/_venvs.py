@@ -1,0 +1,78 @@
+"""A project's venv and its source, made once and kept in a folder of the machine's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from tests.ecosystem.projects import Project
+
+#: In every venv: wrapt is all that safesocket needs.
+COMMON = ("pytest", "pytest-timeout", "wrapt", "setuptools", "wheel")
+PACKAGE = Path(__file__).resolve().parents[2] / "safesocket"
+
+
+class Place:
+    """Where one project's things are."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project = project
+        self.folder = folder / project.name
+        self.python = self.folder / "venv" / "bin" / "python"
+        self.path = self.folder / "path"  #: what goes on sys.path
+
+    def prepare(self, interpreter: str) -> None:
+        """Make the venv, fetch the source; not again what is there."""
+        made = self.folder / "made.json"
+        wanted = json.dumps([interpreter, self.project, COMMON])
+        if made.exists() and made.read_text() == wanted:
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        subprocess.run([interpreter, "-m", "venv", self.folder / "venv"], check=True)
+        self._pip("install", *COMMON, *self.project.requires)
+        only_source = ("--no-binary", self.project.name, "--no-deps")
+        self._pip("download", *only_source, "-d", str(self.folder), self.project.pinned)
+        self._pip("install", str(self._archive()))
+        self._make_path()
+        made.write_text(wanted)
+
+    def _pip(self, *arguments: str) -> None:
+        quiet = ("-qq", "--disable-pip-version-check")
+        subprocess.run([self.python, "-m", "pip", *arguments, *quiet], check=True)
+
+    def _archive(self) -> Path:
+        (archive,) = self.folder.glob("*.tar.gz")
+        return archive
+
+    def _make_path(self) -> None:
+        """Let the checkout's safesocket be found, and not its ``tests``: projects have their own."""
+        self.path.mkdir()
+        (self.path / "safesocket").symlink_to(PACKAGE)
+        for name, file in (("_ecosystem_plugin", "_plugin"), *self.project.stand_ins):
+            (self.path / f"{name}.py").symlink_to(Path(__file__).with_name(f"{file}.py"))
+
+    def log_of(self, mode: str) -> Path:
+        return self.folder / f"{mode}.log"
+
+    def fresh_source(self, target: Path) -> Path:
+        """Unpack the source into *target*: tests leave things behind."""
+        with tarfile.open(self._archive()) as archive:
+            archive.extractall(target, filter="data")
+        (source,) = target.iterdir()
+        return source
+
+
+def interpreter_of(version: str) -> str:
+    """Return the Python of a version such as 3.12, from PATH or from pyenv, or this one."""
+    if not version:
+        return sys.executable
+    found = shutil.which(f"python{version}")
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}*/bin/python3"))
+    if not found and not pyenv:
+        raise SystemExit(f"no Python {version} on this machine")
+    return found or str(pyenv[-1])
