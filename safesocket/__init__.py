@@ -62,6 +62,7 @@ The map of the house; imports run downwards only:
     _route            whom a socket talks to: what is remembered
     _tcpinfo          what the kernel knows of a TCP connection
     _hosts            which hosts are numbers: what needs no look-up
+    _plain            what the program passed, as C reads it
     _roles            how a socket came to be
     _addresses        which addresses are tried, in which order
     _timeouts         the limits of the process and of blocks, and who decides

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket as stdlib
 
 from ._exempt import over
+from ._plain import builtin
 from ._system import now
 from ._timeouts import FOREVER, Limit, limit, timeouts
 
@@ -33,7 +34,7 @@ class Budget:
         self.started = now()
         self.asked = address
         self.given = timeout is not _SENTINEL
-        self.mode: float | None = timeout if self.given else stdlib.getdefaulttimeout()
+        self.mode: float | None = builtin(timeout) if self.given else stdlib.getdefaulttimeout()
         self._own = self._of_the_caller(none_is_forever)
         found = limit("connect", {"connect": self._own} if self._own else over(None, address))
         bounded = found.seconds is not None and self.mode != 0  # 0 does not wait at all

@@ -17,6 +17,7 @@ from . import _addresses, _connecting, _operations, _system
 from ._attempts import raise_for
 from ._budget import Budget
 from ._limits import Limit
+from ._plain import split
 from ._race import Race
 from ._route import Route, is_numeric, note
 from ._system import now
@@ -138,8 +139,7 @@ def _is_tcp(entry: Any) -> bool:
 
 def _is_one_port(source_address: Any) -> bool:
     """Tell whether only one socket at a time can be bound to *source_address*."""
-    is_any = isinstance(source_address, tuple) and source_address[1:2] == (0,)
-    return bool(source_address) and not is_any
+    return bool(source_address) and split(source_address)[1] != 0
 
 
 def _prepared(

@@ -15,6 +15,7 @@ from ._deadline import DEADLINE, cut, running
 from ._exempt import over
 from ._failing import fail
 from ._limits import Limit
+from ._plain import split
 from ._resolve import resolved
 from ._roles import CONNECTED
 from ._route import is_numeric, note, recall
@@ -222,7 +223,7 @@ def _connect_ex_as_set_up(sock: Socket, address: Any, found: Any) -> int:
 
 
 def _is_limited(sock: Socket, address: Any) -> bool:
-    return talks_to_others(_system.family(sock), _system.kind(sock), bool(address))
+    return talks_to_others(_system.family(sock), _system.kind(sock), split(address)[0] is not None)
 
 
 def remember(sock: Socket, address: Any, found: Any) -> None:

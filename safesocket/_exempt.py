@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from ._plain import split
 from ._timeouts import FIELDS, Limit, Timeouts, begin_epoch, limits_from
 
 TYPE_CHECKING = False
@@ -123,8 +124,8 @@ def _matches(one: Exemption, addresses: Iterable[Any]) -> bool:
 
 
 def _is_at(one: Exemption, address: Any) -> bool:
-    host, port = address[:2] if isinstance(address, tuple) and len(address) > 1 else (address, None)
-    if isinstance(host, (bytes, bytearray)):
+    host, port = split(address)
+    if isinstance(host, bytes):
         host = host.decode("utf-8", "replace")
     if one.host is not None and not (isinstance(host, str) and _is_named(host, one.host)):
         return False

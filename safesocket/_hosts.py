@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _socket
 
+from ._plain import builtin
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,7 @@ def is_certain(address: Any) -> bool:
     """Tell, at once, whether *address* is one in which surely no name is to be looked up."""
     try:
         return not isinstance(address, tuple) or address[0] in _numbers
-    except (IndexError, TypeError):
+    except Exception:  # an empty tuple, or a class with a say of its own
         return False
 
 
@@ -65,7 +67,7 @@ def _parses(host: str) -> bool:
 def is_at_hand(operation: str, args: tuple[Any, ...]) -> bool:
     """Tell whether the look-up *operation* answers *args* without asking a name server."""
     at_hand = _AT_HAND.get(operation)
-    return at_hand is not None and at_hand(*args)
+    return at_hand is not None and at_hand(*map(builtin, args))
 
 
 def _addresses(host: Any = None, _port: Any = None, *rest: Any) -> bool:

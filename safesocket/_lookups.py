@@ -12,7 +12,7 @@ import _thread
 import os
 from collections import deque
 from contextvars import copy_context
-from socket import EAI_AGAIN
+from socket import EAI_AGAIN, AddressFamily, AddressInfo, SocketKind
 
 from ._system import now
 from ._translate import alike
@@ -183,12 +183,13 @@ def _key(call: Any, args: tuple[Any, ...]) -> Key | None:
     """
     flat = (*args[0], *args) if args and type(args[0]) is tuple else args
     kinds = tuple(map(type, flat))
-    if any(kind not in _CONSTANT and not issubclass(kind, int) for kind in kinds):
+    if not _CONSTANT.issuperset(kinds):
         return None
     return call, kinds, *flat
 
 
-_CONSTANT = (str, bytes, tuple, type(None))
+#: types whose hash and equality are nobody's own
+_CONSTANT = {str, bytes, tuple, type(None), int, bool, AddressFamily, SocketKind, AddressInfo}
 
 
 class _Thread:

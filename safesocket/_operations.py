@@ -9,11 +9,11 @@ import socket as stdlib
 
 from . import _system
 from ._failing import fail, plain_call
+from ._plain import is_infinite
 from ._resolve import resolved
 from ._roles import ACCEPTED, ADOPTED, BOUND, CONNECTED, PAIRED
 from ._route import carry_over, note, recall
 from ._scope import READ
-from ._timeouts import FOREVER
 from ._wait import plainly_in_time
 
 TYPE_CHECKING = False
@@ -186,7 +186,7 @@ def settimeout(self: Socket, value: float | None, /) -> None:
         SocketClosedError: the socket is closed.
     Source: Python ``socket.settimeout``.
     """
-    _set_mode(self, "settimeout", _system.settimeout, None if value == FOREVER else value)
+    _set_mode(self, "settimeout", _system.settimeout, None if is_infinite(value) else value)
     _mark_forever(self, _system.gettimeout(self) is None)
 
 
@@ -202,8 +202,8 @@ def settimeout_as_mode(self: Socket, value: float | None, /) -> None:
         SocketClosedError: the socket is closed.
     Source: Python ``socket.settimeout``.
     """
-    _set_mode(self, "settimeout", _system.settimeout, None if value == FOREVER else value)
-    _mark_forever(self, value == FOREVER)
+    _set_mode(self, "settimeout", _system.settimeout, None if is_infinite(value) else value)
+    _mark_forever(self, is_infinite(value))
 
 
 def setblocking(self: Socket, flag: bool, /) -> None:

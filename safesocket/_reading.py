@@ -8,6 +8,7 @@ elsewhere and runs only when that call fails.
 from __future__ import annotations
 
 import _socket
+from operator import index
 
 from . import _system
 from ._deadline import attend, running
@@ -148,6 +149,7 @@ def recvmsg_into(
 def _with_flags(sock: Socket, operation: str, call: Callable[..., T], *args: Any) -> T:
     """Make the read *call* of *operation*, whose flags are the last of *args*."""
     *most, flags = args
+    args = (*most, flags := index(flags))
     if running and outlasts(sock, operation, flags):
         return in_time(sock, operation, READ, call, *args)
     if flags & _UNUSUAL == _WAITALL:

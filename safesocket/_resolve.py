@@ -14,6 +14,7 @@ from ._deadline import what_is_left
 from ._exempt import is_left_alone, over
 from ._failing import plain_call, throw, told
 from ._hosts import is_at_hand
+from ._plain import builtin
 from ._route import is_numeric, recall, route_of
 from ._timeouts import limit as limit_of
 from .errors import ResolveTimeoutError
@@ -158,7 +159,7 @@ def resolved(sock: Socket, operation: str, address: Any) -> Any:
     Raises:
         HostNotFoundError, ResolveTimeoutError, ResolverError: as *operation*'s.
     """
-    name = None if is_numeric(address) else _name_in(sock, address)
+    name = None if is_numeric(address) else _name_in(sock, builtin(address))
     if name is None:
         return address
     known = recall(sock)
@@ -175,7 +176,7 @@ def resolved(sock: Socket, operation: str, address: Any) -> Any:
             raise
         elapsed, route = _system.now() - started, route_of(sock, address)
         throw(exc, told(exc, operation, route, elapsed=elapsed, limit=limit))
-    return (found[0][4][0], *address[1:])
+    return (found[0][4][0], *builtin(address)[1:])
 
 
 def _answered(limit: Limit | None, *question: Any) -> Any:
@@ -191,7 +192,7 @@ def _name_in(sock: Socket, address: Any) -> bytes | None:
     if len(address) not in _LENGTHS.get(_system.family(sock), ()):
         return None
     host, *numbers = address
-    name = _encoded(host)
+    name = _encoded(builtin(host))
     if name is None or name in _OF_C or b"\0" in name:
         return None
     return name if all(hasattr(type(number), "__index__") for number in numbers) else None
@@ -199,8 +200,8 @@ def _name_in(sock: Socket, address: Any) -> bytes | None:
 
 def _encoded(host: Any) -> bytes | None:
     """Return *host* as C spells it: ASCII as it is, and all else in IDNA (RFC 3490)."""
-    if isinstance(host, (bytes, bytearray)):
-        return bytes(host)
+    if isinstance(host, bytes):
+        return host
     if not isinstance(host, str):
         return None
     try:

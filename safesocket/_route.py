@@ -15,6 +15,7 @@ from weakref import ref
 
 from . import _tcpinfo
 from ._hosts import is_number
+from ._plain import plain, split
 from ._roles import ACCEPTED, FRESH
 
 TYPE_CHECKING = False
@@ -147,22 +148,13 @@ class Route:
     ) -> None:
         self.family = family
         self.kind = kind
-        self.address = address
-        self.local = local
+        self.address = plain(address)
+        self.local = plain(local)
         self.role = role
         self.server_name = server_name  # that TLS asks for
         self.tcp = tcp
         self.finding = None
         self.host, self.port = split(asked)
-
-
-def split(address: Any) -> tuple[Any, Any]:
-    """Return host and port of *address*; a path has no port."""
-    if isinstance(address, tuple) and len(address) >= 2:
-        return address[0], address[1]
-    if isinstance(address, (str, bytes, bytearray)) and address:
-        return address, None
-    return None, None
 
 
 def is_numeric(address: Any) -> bool:

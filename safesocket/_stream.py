@@ -100,7 +100,7 @@ def makefile(
     """
     if "b" not in set(mode):
         encoding = io.text_encoding(encoding)  # here, for its warning to name the caller's line
-    make = _unbuffered if buffering == 0 else _buffered
+    make = _unbuffered if isinstance(buffering, int) and buffering == 0 else _buffered
     if not isinstance(self, _socket.socket):  # urllib3 borrows this for what it makes of pyOpenSSL
         make = _plain_makefile
     return make(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _socket
 from functools import partial
+from operator import index
 
 from . import _system
 from ._deadline import attend, running
@@ -64,6 +65,7 @@ def send(self: Socket, data: Any, flags: int = 0, /) -> int:
     Source: send(2); Python ``socket.send``; PEP 475 (EINTR is retried).
     """
     if flags is not _NONE:
+        flags = index(flags)
         if running and outlasts(self, "send", flags, bytes_sent=0):
             return in_time(self, "send", WRITE, _send, data, flags)
         if flags & _UNUSUAL:
@@ -100,6 +102,7 @@ def sendto(self: Socket, *args: Any) -> int:
         return _sendto(self, *args)  # the stdlib says what is missing
     found = address if is_certain(address) else resolved(self, "sendto", address)
     if flags is not _NONE:
+        flags = index(flags)
         if running and outlasts(self, "sendto", flags, target=address, bytes_sent=0):
             return in_time(self, "sendto", WRITE, _sendto, data, flags, found, target=address)
         if flags & _UNUSUAL:
@@ -135,6 +138,7 @@ def sendmsg(
     buffers, ancdata = list(buffers), list(ancdata)  # generators are empty at the second try
     found = address if is_certain(address) else resolved(self, "sendmsg", address)
     if flags is not _NONE:
+        flags = index(flags)
         message = buffers, ancdata, flags, found
         if running and outlasts(self, "sendmsg", flags, target=address, bytes_sent=0):
             return in_time(self, "sendmsg", WRITE, _sendmsg, *message, target=address)
@@ -162,6 +166,7 @@ def sendall(self: Socket, data: Any, flags: int = 0, /) -> None:
     """
     started = _system.now()
     if flags is not _NONE:
+        flags = index(flags)
         if running and outlasts(self, "sendall", flags, bytes_sent=0):
             _send_all_in_time(self, data, flags, started)
             return

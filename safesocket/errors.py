@@ -208,7 +208,9 @@ class SafeSocketError(OSError):
     def to_dict(self) -> dict[str, Any]:
         """Return all that is known of this failure, ready for JSON."""
         facts: dict[str, Any] = {
-            name: _plain(getattr(self, name)) for name in _FACTS if name != "attempts"
+            name: _plain(getattr(self, name))
+            for name in _FACTS
+            if name not in ("hint", "attempts")
         }
         return {
             "type": type(self).__name__,
@@ -217,6 +219,7 @@ class SafeSocketError(OSError):
             "code": self.code,
             "fingerprint": self.fingerprint,
             **facts,
+            "hint": self.hint,
             "tcp": self._tcp and dict(self._tcp),
             "attempts": [
                 {
@@ -247,11 +250,9 @@ def _plain(value: Any) -> Any:
     """Return *value* in terms of JSON: addresses hold tuples, bytes and odd numbers."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, (bytes, bytearray)):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, float) and value == float("inf"):
-        return "forever"
-    return value if isinstance(value, (str, int, float, type(None))) else str(value)
+    if isinstance(value, float) and not value < float("inf"):
+        return "forever" if value > 0 else str(value)
+    return value if isinstance(value, (int, float, type(None))) else _wording.clean(value)
 
 
 # --- Umbrellas: what was being done -------------------------------------------------------

@@ -420,19 +420,21 @@ def test_dict_has_all_there_is_to_know():
     [
         ("host", b"db.internal", "db.internal"),
         ("host", b"\xff", "\\xff"),
-        ("host", "\udcff", "\udcff"),
-        ("address", b"\0abstract", "\0abstract"),
-        ("address", ("eth0", 3, b"\1\2"), ["eth0", 3, "\1\2"]),
+        ("host", "\udcff", "\\udcff"),
+        ("host", "a\nb", "a\\nb"),
+        ("address", b"\0abstract", "@abstract"),
+        ("address", ("eth0", 3, b"\1\2"), ["eth0", 3, "\\x01\\x02"]),
         ("address", IPv4Address("10.0.0.7"), "10.0.0.7"),
         ("local", (), []),
         ("port", stdlib.AF_INET, 2),
         ("timeout", float("inf"), "forever"),
+        ("port", float("nan"), "nan"),
         ("elapsed", 0.0, 0.0),
         ("host", None, None),
     ],
 )
 def test_dict_is_ready_for_json(fact, value, shown):
-    """Bytes, tuples, enumerations and endless limits come out as JSON has them."""
+    """Bytes, tuples, enumerations and endless limits come out as JSON has them, hosts escaped."""
     error = with_facts(SocketClosedError(9, "Bad file descriptor"), **{fact: value})
     assert json.loads(json.dumps(error.to_dict(), allow_nan=False))[fact] == shown
 
