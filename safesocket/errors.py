@@ -208,9 +208,7 @@ class SafeSocketError(OSError):
     def to_dict(self) -> dict[str, Any]:
         """Return all that is known of this failure, ready for JSON."""
         facts: dict[str, Any] = {
-            name: _plain(getattr(self, name))
-            for name in _FACTS
-            if name not in ("hint", "attempts")
+            name: _plain(getattr(self, name)) for name in _FACTS if name not in ("hint", "attempts")
         }
         return {
             "type": type(self).__name__,

@@ -17,6 +17,7 @@ TEST_TIMEOUT = 120
 #: Of pytest's, besides 0: tests failed, or none was left to run again.
 HEALTHY = (0, 1)
 
+
 def main() -> int:
     name, python, source, data, *tests = sys.argv[1:]
     project = PROJECTS[name]
@@ -25,7 +26,13 @@ def main() -> int:
         for server in project.servers:
             servers.enter_context(running(server, Path(data, server), source))
         options = ("-p", "_ecosystem_plugin", "-p", "no:cacheprovider", "-p", "no:randomly")
-        limit = (f"--timeout={TEST_TIMEOUT}", "-q", "-o", "addopts=", "--continue-on-collection-errors")
+        limit = (
+            f"--timeout={TEST_TIMEOUT}",
+            "-q",
+            "-o",
+            "addopts=",
+            "--continue-on-collection-errors",
+        )
         suite = [python, "-m", "pytest", *options, *limit, *(tests or project.run)]
         status = subprocess.run(suite, cwd=source, env=environment(), check=False).returncode
     return 0 if status in HEALTHY else status
