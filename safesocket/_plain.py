@@ -35,7 +35,10 @@ def builtin(value: Any) -> Any:
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value
-    return next((read(value) for sort, read in _READ if issubclass(kind, sort)), value)
+    for sort, read in _READ:
+        if issubclass(kind, sort):
+            return read(value)
+    return value
 
 
 def plain(value: Any) -> Any:
