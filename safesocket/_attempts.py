@@ -51,14 +51,16 @@ def raise_for(
 def most_telling(attempts: Sequence[Any]) -> int:
     """Return which of *attempts* has the error to raise: of equals the last, as in the stdlib."""
     last = len(attempts) - 1
-    if not all(isinstance(attempt.error, SafeSocketError) for attempt in attempts):
+    if [one for one in attempts if not isinstance(one.error, SafeSocketError)]:
         return last  # BlockingIOError, or what a subclass of the program's raised
     return min(range(last, -1, -1), key=lambda place: _rank(attempts[place].error))
 
 
 def _rank(error: OSError) -> int:
-    ranks = (rank for rank, kind in enumerate(_MOST_TELLING) if isinstance(error, kind))
-    return next(ranks, len(_MOST_TELLING))
+    for rank, kind in enumerate(_MOST_TELLING):
+        if isinstance(error, kind):
+            return rank
+    return len(_MOST_TELLING)
 
 
 def _told_alone(attempt: Attempt, budget: Budget, asked: tuple[Any, Any]) -> OSError:

@@ -16,8 +16,6 @@ from ._roles import ACCEPTED, FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ._route import Route
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
@@ -280,7 +278,11 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
 
 
 def _by_kind(leaf: type[e.SafeSocketError], error: e.SafeSocketError, route: Route) -> str:
-    text = next((table[leaf] for table in _tables(error, route) if leaf in table), _HINTS[leaf])
+    text = _HINTS[leaf]
+    for table in _tables(error, route):
+        if leaf in table:
+            text = table[leaf]
+            break
     return _tcphints.with_evidence(text, leaf, error, route)
 
 
@@ -299,22 +301,21 @@ def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route:
     )
 
 
-def _tables(error: e.SafeSocketError, route: Route) -> Iterator[dict[type[e.SafeSocketError], str]]:
-    """Yield what is special about *error*, the most special first."""
-    if error.timeout_source == "kernel":
-        yield _BY_THE_KERNEL
-    if error.timeout_source == "deadline":
-        yield _BY_A_DEADLINE
-    if error.operation in _BY_OPERATION:
-        yield _BY_OPERATION[error.operation]
-    if route.role == ACCEPTED:
-        yield _OF_A_CLIENT
-    if route.role == FRESH and route.host is None:
-        yield _BEFORE_CONNECTING
-    if route.family == _UNIX:
-        yield _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS
-    if route.kind == _socket.SOCK_DGRAM:
-        yield _ON_DATAGRAMS
+def _tables(error: e.SafeSocketError, route: Route) -> list[dict[type[e.SafeSocketError], str]]:
+    """Return what is special about *error*, the most special first.
+
+    A list: out of memory, CPython crashes where it cannot make a generator (seen with 3.11-3.13).
+    """
+    tables = (
+        (error.timeout_source == "kernel", _BY_THE_KERNEL),
+        (error.timeout_source == "deadline", _BY_A_DEADLINE),
+        (error.operation in _BY_OPERATION, _BY_OPERATION.get(error.operation or "")),
+        (route.role == ACCEPTED, _OF_A_CLIENT),
+        (route.role == FRESH and route.host is None, _BEFORE_CONNECTING),
+        (route.family == _UNIX, _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS),
+        (route.kind == _socket.SOCK_DGRAM, _ON_DATAGRAMS),
+    )
+    return [table for applies, table in tables if applies and table]
 
 
 def _is_abstract(name: object) -> bool:

@@ -13,6 +13,7 @@ import os
 from collections import deque
 from contextvars import copy_context
 from socket import EAI_AGAIN, AddressFamily, AddressInfo, SocketKind
+from time import sleep
 
 from ._system import now
 from ._translate import alike
@@ -113,10 +114,12 @@ class Lookup:
         self.error: BaseException | None = None
 
     def make(self) -> None:
-        """Make the call."""
+        """Make the call, if it has not been made."""
         try:
-            self.found = self.context.run(self.call, *self.args)
+            if self.error is None:
+                self.found = self.context.run(self.call, *self.args)
         except BaseException as exc:
+            self.error = exc  # what follows may find no memory, and then we are called again
             # Without this frame, which is no concern of the caller's.
             self.error = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
         finally:
@@ -195,24 +198,39 @@ _CONSTANT = {str, bytes, tuple, type(None), int, bool, AddressFamily, SocketKind
 class _Thread:
     """A thread that makes one look-up, and then others if they come at once."""
 
-    __slots__ = ("gone", "lookup", "wake")
+    __slots__ = ("gone", "lookup", "rests", "wake")
 
     def __init__(self, lookup: Lookup) -> None:
         self.lookup: Lookup | None = lookup
+        self.rests = False  # it has been among the idle, and has to wait for its wake
         self.wake, self.gone = _new_lock(), _new_lock()
         self.wake.acquire()
         self.gone.acquire()
 
     def run(self, pool: _Pool) -> None:
         """Make look-ups until there are none."""
-        pool.threads.add(_ident())
         try:
+            _insist(pool.threads.add, _ident())
             while self.lookup is not None:
-                self.lookup.make()
-                pool.finish(self)
+                _insist(self.lookup.make)
+                _insist(pool.finish, self, self.lookup)
+                if self.rests:  # lookup may be the next one already, and wake be released
+                    _insist(pool.linger, self)
         finally:
             pool.threads.discard(_ident())
             self.gone.release()
+
+
+def _insist(call: Callable[..., None], *args: Any) -> None:
+    """Make *call*, and again while there is no memory for it: somebody waits for what it does."""
+    failed = False
+    while True:
+        try:
+            if failed:
+                sleep(_LINGER)
+            return call(*args)
+        except MemoryError:
+            failed = True
 
 
 class _Pool:
@@ -291,21 +309,24 @@ class _Pool:
         lookup.begun = now()
         self._running.add(lookup)
 
-    def finish(self, thread: _Thread) -> None:
-        """Give everybody the answer that *thread* has got, and the thread its next look-up."""
+    def finish(self, thread: _Thread, lookup: Lookup) -> None:
+        """Give everybody the answer to *lookup*, and *thread* its next one; once, if called again.
+
+        The thread is idle before anybody has the answer: who has it may fork.
+        """
         with self._lock:
-            lookup: Any = thread.lookup
+            lookup.over = True
             self._running.discard(lookup)
             self._forget(lookup)
-            lookup.over = True
-            thread.lookup = self._next()
-            if thread.lookup is None:
-                self._idle.append(thread)
+            if thread.lookup is lookup:
+                following = self._next()
+                if following is None:
+                    self._idle.append(thread)
+                    thread.rests = True
+                thread.lookup = following
         for bell in list(lookup.bells):
-            bell.release()
-        del lookup
-        if thread.lookup is None:
-            self._linger(thread)
+            if bell.locked():
+                bell.release()
 
     def _forget(self, lookup: Lookup) -> None:
         if lookup.key is not None and self._flying.get(lookup.key) is lookup:
@@ -313,22 +334,23 @@ class _Pool:
 
     def _next(self) -> Lookup | None:
         while self._queue:
-            lookup = self._queue.popleft()
+            lookup = self._queue[0]
             if lookup.bells:
                 self._count(lookup)
-                return lookup
-            self._forget(lookup)  # nobody waits for it any more
+                return self._queue.popleft()
+            self._forget(self._queue.popleft())  # nobody waits for it any more
         return None
 
-    def _linger(self, thread: _Thread) -> None:
+    def linger(self, thread: _Thread) -> None:
         """Wait until *thread* is given a look-up; not for long."""
-        if thread.wake.acquire(True, _LINGER):
-            return
-        with self._lock:
-            if thread in self._idle:
-                self._idle.remove(thread)
-                return
-        thread.wake.acquire()  # in the last moment
+        if not thread.wake.acquire(True, _LINGER):
+            with self._lock:
+                left = thread in self._idle
+                if left:
+                    self._idle.remove(thread)
+            if not left:
+                thread.wake.acquire()  # in the last moment
+        thread.rests = False
 
     def dismiss(self) -> None:
         """Send away the threads that have nothing to do; a process with one thread forks best."""

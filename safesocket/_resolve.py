@@ -195,7 +195,10 @@ def _name_in(sock: Socket, address: Any) -> bytes | None:
     name = _encoded(builtin(host))
     if name is None or name in _OF_C or b"\0" in name:
         return None
-    return name if all(hasattr(type(number), "__index__") for number in numbers) else None
+    for number in numbers:
+        if not hasattr(type(number), "__index__"):
+            return None
+    return name
 
 
 def _encoded(host: Any) -> bytes | None:

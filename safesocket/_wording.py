@@ -184,5 +184,6 @@ def clean(value: Any) -> str:
     if text.startswith("\0"):  # AF_UNIX, Linux: an abstract name; unix(7)
         text = "@" + text[1:]
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: _LONGEST_NAME + 1])
+        start = text[: _LONGEST_NAME + 1]
+        text = "".join([c if c.isprintable() else ascii(c)[1:-1] for c in start])
     return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"

@@ -31,12 +31,15 @@ def run(place: Place, mode: str, *tests: str) -> Run:
     with tempfile.TemporaryDirectory(prefix=f"{place.project.name}-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # postgres looks for its data as another user
-        events, log = folder / "events", place.log_of(mode)
+        events, log = folder / "events", place.log_of(f"{mode} again" if tests else mode)
         events.touch()
         source = place.fresh_source(folder / "source")
         arguments = [place.project.name, str(place.python), str(source), str(folder), *tests]
         inside = [sys.executable, "-m", "tests.ecosystem._inside", *arguments]
-        broken = call([*private_network(), *inside], environment(place, mode, events), log)
+        environ = environment(place, mode, events) | {
+            "ECOSYSTEM_PATH": str(place.make_path(folder / "path"))
+        }
+        broken = call([*private_network(), *inside], environ, log)
         return Run(mode, read_events(events), read_lines(log), broken)
 
 
@@ -51,7 +54,6 @@ def environment(place: Place, mode: str, events: Path) -> dict[str, str]:
     return kept | {
         "ECOSYSTEM_MODE": mode,
         "ECOSYSTEM_EVENTS": str(events),
-        "ECOSYSTEM_PATH": str(place.path),
         "PATH": os.pathsep.join((str(place.python.parent), kept["PATH"])),
         "PYTHONPATH": str(HERE.parents[1]),
         **dict(place.project.environ),

@@ -23,7 +23,6 @@ class Place:
         self.project = project
         self.folder = folder / project.name
         self.python = self.folder / "venv" / "bin" / "python"
-        self.path = self.folder / "path"  #: what goes on sys.path
 
     def prepare(self, interpreter: str) -> None:
         """Make the venv, fetch the source; not again what is there."""
@@ -38,7 +37,6 @@ class Place:
         only_source = ("--no-binary", self.project.name, "--no-deps")
         self._pip("download", *only_source, "-d", str(self.folder), self.project.pinned)
         self._pip("install", str(self._archive()))
-        self._make_path()
         made.write_text(wanted)
 
     def _pip(self, *arguments: str) -> None:
@@ -49,12 +47,15 @@ class Place:
         (archive,) = self.folder.glob("*.tar.gz")
         return archive
 
-    def _make_path(self) -> None:
-        """Let the checkout's safesocket be found, and not its ``tests``: projects have their own."""
-        self.path.mkdir()
-        (self.path / "safesocket").symlink_to(PACKAGE)
+    def make_path(self, target: Path) -> Path:
+        """Make *target*, to go on sys.path: safesocket as it is now, and not its ``tests``.
+
+        Projects have a ``tests`` of their own.
+        """
+        shutil.copytree(PACKAGE, target / PACKAGE.name)
         for name, file in (("_ecosystem_plugin", "_plugin"), *self.project.stand_ins):
-            (self.path / f"{name}.py").symlink_to(Path(__file__).with_name(f"{file}.py"))
+            shutil.copy(Path(__file__).with_name(f"{file}.py"), target / f"{name}.py")
+        return target
 
     def log_of(self, mode: str) -> Path:
         return self.folder / f"{mode}.log"
