@@ -278,7 +278,12 @@ def hint_for(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Rou
 
 
 def _by_kind(leaf: type[e.SafeSocketError], error: e.SafeSocketError, route: Route) -> str:
-    return _tcphints.with_evidence(_text(error, leaf, route), leaf, error, route)
+    text = _HINTS[leaf]
+    for table in _tables(error, route):
+        if leaf in table:
+            text = table[leaf]
+            break
+    return _tcphints.with_evidence(text, leaf, error, route)
 
 
 def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str:
@@ -294,13 +299,6 @@ def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route:
     return odd or "; ".join(
         filter(None, (_HINTS[leaf] + _how_to_wait_longer(error), route.finding))
     )
-
-
-def _text(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route: Route) -> str:
-    for table in _tables(error, route):
-        if leaf in table:
-            return table[leaf]
-    return _HINTS[leaf]
 
 
 def _tables(error: e.SafeSocketError, route: Route) -> list[dict[type[e.SafeSocketError], str]]:

@@ -67,7 +67,10 @@ def answer(seconds: float, call: Callable[..., T], *args: Any) -> T:
     question = None
     try:
         while (left := end - now()) > 0:
-            question = _pool.ask(call, args)
+            try:
+                question = _pool.ask(call, args)
+            except RuntimeError:  # can't allocate lock
+                question = None
             if question is None:
                 return call(*args)
             if not question.answered(left):
@@ -97,7 +100,7 @@ class Lookup:
 
     __slots__ = (
         *("args", "asked", "begun", "bells", "call", "context", "error"),
-        *("found", "given_up", "key", "over", "patience"),
+        *("found", "given_up", "key", "made", "over", "patience"),
     )
 
     def __init__(self, key: Key | None, call: Any, args: Any, patience: float) -> None:
@@ -109,17 +112,17 @@ class Lookup:
         self.begun: float | None = None
         self.bells: list[Any] = []
         self.given_up = False  # by somebody, while it was under way
-        self.over = False
+        self.made = self.over = False
         self.found: Any = None
         self.error: BaseException | None = None
 
     def make(self) -> None:
         """Make the call, if it has not been made."""
         try:
-            if self.error is None:
-                self.found = self.context.run(self.call, *self.args)
+            self.found = self.context.run(self.call, *self.args)
+            self.made = True
         except BaseException as exc:
-            self.error = exc  # what follows may find no memory, and then we are called again
+            self.error, self.made = exc, True  # what follows may find no memory
             # Without this frame, which is no concern of the caller's.
             self.error = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
         finally:
@@ -208,17 +211,37 @@ class _Thread:
         self.gone.acquire()
 
     def run(self, pool: _Pool) -> None:
-        """Make look-ups until there are none."""
+        """Make look-ups until there are none; go on when memory is back, for somebody waits."""
+        failed = False
         try:
-            _insist(pool.threads.add, _ident())
-            while self.lookup is not None:
-                _insist(self.lookup.make)
-                _insist(pool.finish, self, self.lookup)
-                if self.rests:  # lookup may be the next one already, and wake be released
-                    _insist(pool.linger, self)
+            while True:
+                try:
+                    if failed:
+                        sleep(_LINGER)
+                    return self._run(pool)
+                except MemoryError:
+                    failed = True
         finally:
-            pool.threads.discard(_ident())
             self.gone.release()
+
+    def _run(self, pool: _Pool) -> None:
+        """Do what is left to do: every step may have been done, or cut short, before."""
+        pool.threads.add(_ident())
+        while self.lookup is not None or self.rests:
+            if self.rests:  # lookup may be the next one already, and wake be released
+                pool.linger(self)
+            else:
+                self._make(pool)
+        pool.threads.discard(_ident())
+
+    def _make(self, pool: _Pool) -> None:
+        lookup: Any = self.lookup
+        try:
+            if not lookup.made:
+                lookup.make()
+            pool.finish(self, lookup)
+        finally:
+            del lookup
 
 
 def _insist(call: Callable[..., None], *args: Any) -> None:

@@ -342,7 +342,7 @@ def _waiting(tcp: Facts) -> int:
 def _since_heard(tcp: Facts) -> float | None:
     """Return how many seconds ago the other side was heard from."""
     times = tcp["since_ack_received"], tcp["since_data_received"]
-    return min((time for time in times if time is not None), default=None)
+    return min([time for time in times if time is not None], default=None)
 
 
 def _bytes(count: int | None) -> str:

@@ -430,7 +430,7 @@ def combined(leaf: type[SafeSocketError], *others: type[OSError]) -> type[SafeSo
     of ``send`` a :class:`ResourceError` and a :class:`TransferError`; and an errno that Python
     gives a builtin class (ENOTDIR) is that class, whatever its leaf.
     """
-    missing = tuple(other for other in others if not issubclass(leaf, other))
+    missing = [other for other in others if not issubclass(leaf, other)]
     if not missing:
         return leaf
     return _made(*_PARTS.get(leaf, (leaf,)), *missing)  # type: ignore[arg-type]

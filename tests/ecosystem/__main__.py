@@ -31,7 +31,7 @@ def run(place: Place, mode: str, *tests: str) -> Run:
     with tempfile.TemporaryDirectory(prefix=f"{place.project.name}-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # postgres looks for its data as another user
-        events, log = folder / "events", place.log_of(mode)
+        events, log = folder / "events", place.log_of(f"{mode} again" if tests else mode)
         events.touch()
         source = place.fresh_source(folder / "source")
         arguments = [place.project.name, str(place.python), str(source), str(folder), *tests]

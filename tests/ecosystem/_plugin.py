@@ -58,5 +58,9 @@ def pytest_sessionfinish(session: Any) -> None:
         session.exitstatus = NOT_IN_FORCE
 
 
+def pytest_unconfigure() -> None:
+    _record.close()
+
+
 def _in_force() -> bool:
     return safesocket.is_installed() and "recv" in vars(_stdlib_class)
