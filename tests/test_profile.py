@@ -275,6 +275,14 @@ def test_profile_counts_a_call_that_fails_once():
             }
 
 
+def test_profile_counts_what_is_told_twice_once():
+    """An error that the stdlib's own code makes another one of, here create_server's, is one."""
+    with refuses() as address, safesocket.profile() as found:
+        with pytest.raises(errors.AddressInUseError):
+            safesocket.create_server(address)
+    assert [row.errors for row in found.rows()] == [{"AddressInUseError": 1}]
+
+
 def test_profile_has_the_line_to_fix():
     """Saved by a default is who has no timeout of his own; his line is told, and how often."""
     safesocket.configure(read=LIMIT)
