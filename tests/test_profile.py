@@ -229,16 +229,20 @@ def test_profile_of_a_server():
         address = listener.getsockname()
 
         def be_served():
+            accepts.wait(GUARD)
             time.sleep(PAUSE)
             with socket.create_connection(address) as client:
+                reads.wait(GUARD)
                 time.sleep(PAUSE)
                 client.sendall(b".")
 
-        clock = Clock()
+        accepts, reads, clock = threading.Event(), threading.Event(), Clock()
         with calling(be_served), safesocket.profile() as found:
             with clock.timed(address, "accept"):
+                accepts.set()
                 accepted, _ = listener.accept()
             with accepted:
+                reads.set()
                 accepted.recv(1)
     name = "clients of {}:{}".format(*address)
     assert {(row.peer, row.phase, row.waits) for row in found.rows()} == {
