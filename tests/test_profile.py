@@ -229,16 +229,20 @@ def test_profile_of_a_server():
         address = listener.getsockname()
 
         def be_served():
+            accepts.wait(GUARD)
             time.sleep(PAUSE)
             with socket.create_connection(address) as client:
+                reads.wait(GUARD)
                 time.sleep(PAUSE)
                 client.sendall(b".")
 
-        clock = Clock()
+        accepts, reads, clock = threading.Event(), threading.Event(), Clock()
         with calling(be_served), safesocket.profile() as found:
             with clock.timed(address, "accept"):
+                accepts.set()
                 accepted, _ = listener.accept()
             with accepted:
+                reads.set()
                 accepted.recv(1)
     name = "clients of {}:{}".format(*address)
     assert {(row.peer, row.phase, row.waits) for row in found.rows()} == {
@@ -273,6 +277,14 @@ def test_profile_counts_a_call_that_fails_once():
             assert row_of(found, f"localhost:{port}", "connect").errors == {
                 "ConnectRefusedError": 1
             }
+
+
+def test_profile_counts_what_is_told_twice_once():
+    """An error that the stdlib's own code makes another one of, here create_server's, is one."""
+    with refuses() as address, safesocket.profile() as found:
+        with pytest.raises(errors.AddressInUseError):
+            safesocket.create_server(address)
+    assert [row.errors for row in found.rows()] == [{"AddressInUseError": 1}]
 
 
 def test_profile_has_the_line_to_fix():

@@ -112,7 +112,7 @@ class Tally:
         if longest > ended[0] - self.began:
             return False  # one may have begun before the profile
         self._of(peers[0], phases[0]).add(count, sum(took), longest)
-        self.timeline.add(log, longest)
+        self.timeline.add(log, took)
         return True
 
     def add_one(self, peer: str, phase: str, started: float, ended: float) -> None:
@@ -120,7 +120,7 @@ class Tally:
         started = max(started, self.began)
         took = max(ended - started, 0.0)
         self._of(peer, phase).add(1, took, took)
-        self.timeline.add([peer, phase, started, ended], took)
+        self.timeline.add([peer, phase, started, ended], [took])
 
     def fail(self, peer: str, phase: str, error: SafeSocketError, when: float) -> None:
         """Add a failure."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import compress
 from operator import sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..errors import SafeSocketError
 
@@ -44,12 +44,10 @@ class Timeline:
         self._waits: list[Any] = []  # peer, phase, start, end of each, one after the other
         self._least = -1.0  # seconds; what has not taken longer is left out
 
-    def add(self, log: list[Any], longest: float) -> None:
-        """Add the waits in *log*, the *longest* of which took so many seconds."""
-        self.count += len(log) // 4
-        if longest <= self._least:
-            return
-        self._waits += log if self._least < 0 else self._longer(log)
+    def add(self, log: list[Any], took: list[float]) -> None:
+        """Add the waits in *log*, of which each *took* so many seconds."""
+        self.count += len(took)
+        self._waits += log if self._least < 0 else _chosen(log, took, self._least.__lt__)
         if len(self._waits) >= 8 * MOST_WAITS:  # twice as many
             self._shorten()
 
@@ -65,18 +63,20 @@ class Timeline:
         return sorted(_each(self._waits), key=lambda wait: wait.started)
 
     def _shorten(self) -> None:
-        took = sorted(map(sub, self._waits[3::4], self._waits[2::4]))
+        took = list(map(sub, self._waits[3::4], self._waits[2::4]))
         if len(took) <= MOST_WAITS:
             return
-        self._least = took[-MOST_WAITS - 1]
-        longer, before = self._longer(self._waits), self._waits
-        as_long = (wait for wait in _each(before) if wait.ended - wait.started == self._least)
-        ties = islice(as_long, MOST_WAITS - len(longer) // 4)  # a coarse clock has many
-        self._waits = longer + [part for wait in ties for part in wait]
+        least = self._least = sorted(took)[-MOST_WAITS - 1]
+        longer = _chosen(self._waits, took, least.__lt__)
+        room = 4 * MOST_WAITS - len(longer)
+        as_long = _chosen(self._waits, took, least.__eq__) if room else []  # a coarse clock's
+        self._waits = longer + as_long[:room]
 
-    def _longer(self, log: list[Any]) -> list[Any]:
-        least = self._least
-        return [part for wait in _each(log) if wait.ended - wait.started > least for part in wait]
+
+def _chosen(log: list[Any], took: list[float], choose: Callable[[float], bool]) -> list[Any]:
+    """Return the waits in *log* that *choose* wants by what each *took*."""
+    places = compress(range(0, len(log), 4), map(choose, took))
+    return [part for place in places for part in log[place : place + 4]]
 
 
 def _each(log: list[Any]) -> Iterator[Waited]:
