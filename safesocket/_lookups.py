@@ -282,7 +282,13 @@ class _Pool:
         self._idle: list[_Thread] = []
 
     def ask(self, call: Any, args: tuple[Any, ...]) -> Asked | None:
-        """Ask what *call* answers; None if there is no thread to ask and none can be started."""
+        """Ask what *call* answers; None if there is no thread to ask and none can be started.
+
+        Nor is one asked by a signal's handler that has come while this thread holds the lock: the
+        answer would need it, too.
+        """
+        if self._lock._is_owned():  # type: ignore[attr-defined]
+            return None
         key = _key(call, args)
         with self._lock:
             known = None if key is None else self._flying.get(key)

@@ -18,6 +18,8 @@ import time
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import count
+from threading import get_ident
 from types import SimpleNamespace
 
 import pytest
@@ -36,6 +38,7 @@ from tests.helpers import (
     garbage,
     needs_alarm,
     printed,
+    skip_if_traced,
     stopped_by,
     within,
 )
@@ -768,6 +771,47 @@ def test_signal_handler_that_looks_up(slow):
     with alarms(handler, LIMIT):
         assert ask_slow(slow) == ["10.0.0.7"]
     assert found == ["10.0.0.9"]
+
+
+def interrupted(line, call, handler):
+    """Return what *call* returns, *handler* having been called before a *line* of ``_lookups``.
+
+    None if it has not so many lines.
+    """
+    left = line
+
+    def trace(frame, event, arg):
+        nonlocal left
+        if frame.f_globals.get("__name__") != _lookups.__name__:
+            return None
+        left -= event == "line"
+        if not left:
+            sys.settrace(None)
+            handler()
+        return trace if left else None
+
+    sys.settrace(trace)
+    try:
+        found = call()
+    finally:
+        sys.settrace(None)
+    return None if left > 0 else found
+
+
+def test_handler_at_any_moment():
+    """A handler that looks up may run between any two lines of a look-up, which has its thread."""
+    skip_if_traced()
+
+    def look_up(name):
+        return _resolve.bounded("gethostbyname", (name, None), lambda _: get_ident(), name)
+
+    for line in count(1):
+        look_up("first")  # whose thread waits for the next one
+        maker = interrupted(line, lambda: look_up("one"), lambda: look_up("other"))
+        if maker is None:
+            break
+        assert maker != get_ident(), line
+    assert line > 30
 
 
 def test_identical_look_ups(slow, threads_of_this_test):
