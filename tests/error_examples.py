@@ -37,9 +37,9 @@ DROP_IN = SimpleNamespace(socket=safesocket, ssl=safe_ssl)
 HEAD = """\
 # Every error, as it looks
 
-Each class that is raised: when, and what it says in the situations that people meet. The text is what
-a log has; the hint below it says what is known and what to do. The classes above these, to catch
-several of them, and what errors carry: [errors.md](errors.md). How to read a text:
+Each class that is raised: when, and what it says in the situations that people meet. The text is
+what a log has; the hint below it says what is known and what to do. The classes above these, to
+catch several of them, and what errors carry: [errors.md](errors.md). How to read a text:
 [on-call.md](on-call.md).
 
 `python -m tests.error_examples` makes this page by having each failure happen, and a test compares.
