@@ -22,7 +22,7 @@ import pytest
 
 import safesocket
 import safesocket.ssl as safe_ssl
-from safesocket import testing
+from safesocket import _surroundings, testing
 from safesocket._cli.errors import in_markdown, rows
 from tests import test_tls_errors as tls
 from tests.failures import LIMIT, failing, raised_by
@@ -96,6 +96,8 @@ def of_a_process(line):
 TELL = """
 import json, os, resource, subprocess, sys
 import safesocket as socket
+from safesocket import _surroundings
+_surroundings.BUDGET = 5
 
 def tell(call, *args):
     try:
@@ -153,6 +155,13 @@ def nobody_there():
 @contextmanager
 def no_route():
     with machine() as island, island.run(safesocket.socket) as sock:
+        yield partial(island.run, sock.connect, ("10.77.0.9", 5432))
+
+
+@contextmanager
+def rejected_by_a_route():
+    with machine() as island, island.run(safesocket.socket) as sock:
+        island.ip("route add unreachable 10.77.0.9")
         yield partial(island.run, sock.connect, ("10.77.0.9", 5432))
 
 
@@ -238,7 +247,10 @@ EXAMPLES = {
         "The same at an AF_UNIX path": of_a_scene("full backlog at a path"),
         "The kernel gave up first": of_a_scene("connect beyond the kernels patience"),
     },
-    "UnreachableError": {"A machine without a network": of(no_route)},
+    "UnreachableError": {
+        "A machine without a network": of(no_route),
+        "A route that rejects": of(rejected_by_a_route),
+    },
     "ConnectDeniedError": {"A broadcast address": of_a_scene("broadcast")},
     "SocketPathError": {"There is no such path": of_a_scene("no path")},
     "AddressNotAvailableError": {"Bound to another machine's address": of(address_of_others)},
@@ -304,7 +316,9 @@ VARYING = {
 
 def as_on_the_page(example):
     """Make *example* happen; return its class, and its block of text."""
-    kind, text, hint = example()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_surroundings, "BUDGET", GUARD)  # seconds; however busy this machine is
+        kind, text, hint = example()
     shown = f"{text}\nHint: {hint}"
     for varying, instead in VARYING.items():
         shown = re.sub(varying, instead, shown)
