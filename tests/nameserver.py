@@ -20,8 +20,9 @@ RESOLV_CONF = "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"
 FILES = {"resolv.conf": RESOLV_CONF, "nsswitch.conf": "hosts: files dns\n"}
 
 #: What scripts begin with. The server: names that begin with "fail" are SERVFAIL, those with "late"
-#: too, but once answer_late() is called, so is the name of 10.0.0.9, and names that begin with
-#: "there" have one address; all else is not answered. RFC 1035, section 4.1.
+#: too, but once answer_late() is called, so is the name of 10.0.0.9, names that begin with "there"
+#: have one address, those with "gone" and the name of 10.0.0.8 do not exist; all else is not
+#: answered. RFC 1035, section 4.1.
 SERVER = '''
 import json, os, socket as plain, struct, sys, threading, time
 import safesocket as socket
@@ -32,12 +33,12 @@ server.bind(("127.0.0.1", 53))
 queries, waiting, late = [], [], False
 
 
-def answered(query, client, found=False):
+def answered(query, client, found=False, code=2):
     question = query[12:query.index(0, 12) + 5]
     answer = b""
     if found and question[-3] == 1:  # A
         answer = b"\\xc0\\x0c" + question[-4:] + struct.pack("!IH", 60, 4) + bytes([127, 0, 0, 9])
-    head = query[:2] + (b"\\x81\\x80" if found else b"\\x81\\x82")
+    head = query[:2] + bytes([0x81, 0x80 + (0 if found else code)])
     counts = struct.pack("!4H", 1, bool(answer), 0, 0)
     server.sendto(head + counts + question + answer, client)
 
@@ -50,6 +51,8 @@ def serve():
             waiting.append((query, client))
         elif query[13:].startswith((b"late", b"fail", b"9")):
             answered(query, client)
+        elif query[13:].startswith((b"gone", b"8")):
+            answered(query, client, code=3)
         elif query[13:].startswith(b"there"):
             answered(query, client, found=True)
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import re
+import signal
 import subprocess
 import sys
 import traceback
@@ -80,3 +82,33 @@ def test_errors_page_is_the_table_of_the_command():
     command = [sys.executable, "-m", "safesocket", "errors", "--markdown"]
     table = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert table in (ROOT / "docs" / "errors.md").read_text()
+
+
+def test_texts_of_the_on_call_page_are_real():
+    """What docs/on-call.md tells to look for stands in the text of a failure that happened."""
+    reference = (ROOT / "docs" / "error-reference.md").read_text()
+    page = (ROOT / "docs" / "on-call.md").read_text()
+    table = page[page.index("| it says |") : page.index("Each class, ")]
+    first_cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
+    texts = [text for cell in first_cells for text in re.findall("`(.*?)`", cell)]
+    assert len(texts) > 12
+    for text in texts:
+        assert re.search(re.escape(text).replace("…", ".+"), reference), text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGUSR1")
+def test_signal_shows_what_the_main_thread_waits_for():
+    """The handler of docs/on-call.md shows the wait that it interrupted."""
+    handler = FENCE.search((ROOT / "docs" / "on-call.md").read_text().split("## It hangs")[1])[2]
+    program = f"""{handler}
+sock, peer = safesocket.socketpair()
+print("about to wait", flush=True)
+sock.recv(1)
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=ROOT, stdout=-1, stderr=-1, text=True) as process:
+        process.stdout.readline()
+        os.kill(process.pid, signal.SIGUSR1)
+        shown = process.stderr.readline()
+        process.kill()
+    assert shown.startswith("recv for ")

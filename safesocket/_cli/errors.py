@@ -38,7 +38,8 @@ def main(*, markdown: bool = False) -> int:
 # What the classes say.
 
 
-def _rows() -> Iterator[_Row]:
+def rows() -> Iterator[_Row]:
+    """Yield what the table says of each class, the umbrellas before what is below them."""
     for cls in _tree(errors.SafeSocketError):
         bases = (base for base in cls.__bases__ if issubclass(base, errors.SafeSocketError))
         umbrellas = tuple(base.__name__ for base in bases)
@@ -67,7 +68,7 @@ def _also(cls: type[OSError]) -> tuple[str, ...]:
 def _plain() -> Iterator[str]:
     yield from _entry(*_HEAD)
     yield "-" * WIDTH
-    for row in _rows():
+    for row in rows():
         also, umbrellas = ", ".join(row.also), ", ".join(row.umbrellas)
         yield from _entry(row.name, also, umbrellas, _ROLE.sub(r"\1", row.when))
         yield ""
@@ -83,8 +84,13 @@ def _entry(name: str, also: str, umbrellas: str, when: str) -> Iterator[str]:
 def _markdown() -> Iterator[str]:
     yield f"| {' | '.join(_HEAD)} |"
     yield "|---|---|---|---|"
-    for row in _rows():
+    for row in rows():
         names = ([row.name], row.also, row.umbrellas)
         cells = [", ".join(f"`{name}`" for name in cell) for cell in names]
-        when = _ROLE.sub(r"`\1`", row.when).replace("|", r"\|")
+        when = in_markdown(row.when).replace("|", r"\|")
         yield f"| {' | '.join([*cells, when])} |"
+
+
+def in_markdown(docstring: str) -> str:
+    """Return *docstring* with its names as code."""
+    return _ROLE.sub(r"`\1`", docstring)
