@@ -188,7 +188,10 @@ def sendfile(scene, is_real, size, offset, count):
     with tempfile.TemporaryFile() if is_real else io.BytesIO() as file:
         file.write(data)
         file.seek(0)
-        sent = write_by(scene, part, lambda: scene.sock.sendfile(file, offset, count))
+        try:
+            sent = write_by(scene, part, lambda: scene.sock.sendfile(file, offset, count))
+        except (ConnectionResetError, BrokenPipeError):
+            return "gone"  # the stdlib tries twice, and tells of the second time
         return sent, amount(file.tell(), len(data))
 
 
