@@ -481,6 +481,7 @@ def test_methods(way, method):
         (LyingBytes(b"127.0.0.1"), Number(1)),
         (bytearray(b"127.0.0.1"), True),
     ],
+    ids=["enum", "lying str", "lying bytes", "array"],
 )
 def test_what_c_has_read_is_what_is_told(host, port):
     """Errors hold and tell the values that C has used, not what their classes make of them."""
