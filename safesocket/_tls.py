@@ -9,7 +9,10 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
-from . import _system
+from . import (
+    _system,
+    _tlserrors,  # noqa: F401 (needed at a failure: to load it then takes a descriptor)
+)
 from ._deadline import running
 from ._failing import fail, mode_of
 from ._lending import give_back, poll_in_time

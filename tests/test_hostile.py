@@ -1,4 +1,4 @@
-"""Hostile input: who passes nonsense sees what the stdlib makes of it, and nothing raw is said.
+"""Hostile input: nonsense ends as the stdlib lets it end, and nothing raw is said of it.
 
 The stdlib is the oracle: every value goes to the same call of ``socket``, of the drop-in, and of
 ``socket`` under ``install()``. Values that are none of any sort, huge, empty, with NUL, newline,
@@ -20,6 +20,7 @@ import pytest
 
 import safesocket
 from safesocket import _lookups, errors
+from safesocket._plain import plain, split
 from tests.helpers import builtin_of, copies, needs_ipv6
 
 pytestmark = [
@@ -131,7 +132,7 @@ class Number:
         return self.number
 
 
-class Named(str, enum.Enum):  # noqa: UP042 (StrEnum is another)
+class Named(str, enum.Enum):  # noqa: UP042 (StrEnum is no trap)
     """An Enum's str() is its name, of some kinds, in some Pythons; C reads the value."""
 
     HOST = "127.0.0.1"
@@ -177,7 +178,7 @@ NOTHINGS = {
     "bytes": lambda: b"x",
     "an array": lambda: bytearray(b"x"),
     "a view": lambda: memoryview(b"x"),
-    "a view of nothing": lambda: memoryview(b"")[:0],
+    "a view of nothing": lambda: memoryview(bytearray()),
     "raises": Raising,
     "recurses": Recursing,
     "nonsense": Nonsense,
@@ -409,10 +410,13 @@ def differences(way, call, values):
 
 def as_good_as(ours, theirs):
     """Tell whether who expects *theirs* is served by *ours*: classes may have more parents."""
-    both = isinstance(ours, tuple) and isinstance(theirs, tuple) and ours and theirs
-    if both and isinstance(theirs[0], tuple) and isinstance(ours[0], tuple):
+    if is_failure(ours) and is_failure(theirs):
         return set(theirs[0]) <= set(ours[0]) and ours[1:] == theirs[1:]
     return ours == theirs
+
+
+def is_failure(outcome):
+    return isinstance(outcome, tuple) and len(outcome) == 3 and type(outcome[0]) is tuple
 
 
 @every_way
@@ -458,11 +462,39 @@ def test_methods(way, method):
     """A method of a connected socket given nonsense ends as the stdlib's does."""
 
     def call(lib, value):
-        with lib.create_server(("127.0.0.1", 0)) as listener:
-            with lib.create_connection(listener.getsockname()) as sock:
-                peer, _ = listener.accept()
-                with peer:
-                    peer.sendall(b"data")
-                    return result(METHODS[method](sock, value))
+        with (
+            lib.create_server(("127.0.0.1", 0)) as listener,
+            lib.create_connection(listener.getsockname()) as sock,
+            listener.accept()[0] as peer,
+        ):
+            peer.sendall(b"data")
+            return result(METHODS[method](sock, value))
 
     assert differences(way, call, ODDITIES) == {}
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        (Named.HOST, 1),
+        (Named.HOST, Number(1)),
+        (LyingBytes(b"127.0.0.1"), LyingInt(1)),
+        (bytearray(b"127.0.0.1"), True),
+    ],
+    ids=["enum", "number", "lying", "array"],
+)
+def test_what_c_has_read_is_what_is_told(host, port):
+    """Errors hold and tell the values that C has used, not what their classes make of them."""
+    with safesocket.socket() as sock, pytest.raises(ConnectionRefusedError) as it:
+        sock.connect((host, port))
+    told = it.value.host.decode() if isinstance(it.value.host, bytes) else it.value.host
+    assert (type(told), told, it.value.port) == (str, "127.0.0.1", 1)
+    assert "connect to 127.0.0.1:" in str(it.value)
+    assert len(list(copies(it.value))) > 2  # whatever cannot be pickled is not in there
+
+
+def test_plain_never_raises():
+    """Whatever is passed, something can be told of it, in builtin terms."""
+    for make in {**ADDRESSES, "deep": lambda: ((((Raising(),),),),)}.values():
+        repr(plain(make()))
+        assert len(split(make())) == 2

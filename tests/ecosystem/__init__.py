@@ -13,10 +13,9 @@ that does not is run again, alone, up to twice, as in ``tests.conformance``, who
 Each run has a network of its own (``unshare --net``): loopback, a black hole, and a name server
 that knows no name. So servers have their usual ports, and tests that need the internet fail at
 once, in both runs.
-Needs Linux, unshare(1), PyPI, and for the servers:
+Needs Linux, unshare(1), ip(8), PyPI, and for the servers:
 
-    apt-get install --no-install-recommends redis-server mariadb-server memcached postgresql \\
-        iproute2 util-linux
+    apt-get install --no-install-recommends redis-server mariadb-server memcached postgresql
 
     __main__.py    the command line, the report
     projects.py    the table of projects: which version, what it needs, how it is run

@@ -1,4 +1,4 @@
-"""Stands in for the package test_server of 2017, which PySocks' tests use: no Python runs it now.
+"""Stands in for the package test_server of 2017, which PySocks' tests use: it is too old to run.
 
 An HTTP server that gives the response it is told and remembers the last request; no more of it
 than those tests need.
@@ -50,5 +50,4 @@ class TestServer:
         self.response.clear()
 
     def get_url(self) -> str:
-        _, port = self._server.server_address
-        return f"http://localhost:{port}/"
+        return f"http://localhost:{self._server.server_port}/"

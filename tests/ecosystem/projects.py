@@ -68,7 +68,7 @@ TABLE = (
         set_apart=(
             (
                 "test/test_pysocks.py::PySocksTestCase::test_socks5_proxy_connect_timeout",
-                'compares a text with `timed out`; `configure(message="off")` is for that',
+                'the text of an error is to be `timed out`: `configure(message="off")` is for that',
             ),
         ),
     ),
