@@ -89,7 +89,7 @@ def _has_scope(host: str) -> str | None:
     address, percent, scope = host.partition("%")
     if not percent or ":" not in address or not is_number(address):
         return None
-    return f"the part behind the % has to be an interface of this machine: '{clean(scope)}'"
+    return f"the part behind the % has to be an interface of this machine: {_quoted(scope)}"
 
 
 def _has_colons(host: str) -> str | None:

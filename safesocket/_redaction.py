@@ -6,6 +6,8 @@ The one place that asks the program's callable. Whatever names a host on its way
 
 from __future__ import annotations
 
+from _thread import _local
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,6 +20,10 @@ FAILED = "<redacted>"
 _WORDS = ("strerror", "filename", "filename2", "verify_message")
 
 _redact: Callable[[str], str] | None = None
+
+#: whether this thread is in the callable: where that fails with an error of ours, it is not asked
+#: again for its own peer, or it would be without end
+_here = _local()
 
 
 def checked(value: Any) -> Callable[[str], str] | None:
@@ -56,10 +62,15 @@ def _hidden(host: Any) -> Any:
         host = host.decode("utf-8", "backslashreplace")
     if not isinstance(host, str) or not host or _redact is None:
         return host
+    if getattr(_here, "asks", False):
+        return FAILED
+    _here.asks = True
     try:
         said = _redact(host)
     except Exception:
         return FAILED  # the failure that is being told is worth more than this one
+    finally:
+        _here.asks = False
     return said if isinstance(said, str) else FAILED
 
 

@@ -127,16 +127,31 @@ def _names_in(code: CodeType) -> list[str]:
 
 
 def blocked() -> list[Seen]:
-    """Return the threads that may wait in safesocket, this one and the lookers excepted."""
+    """Return the threads that may wait in safesocket, the lookers excepted.
+
+    This one is among them if a handler of a signal looks, and has interrupted its wait.
+    """
     frames = sys._current_frames()
     for thread_id in (get_ident(), *lookers):  # this function's own frame would be a cycle
         frames.pop(thread_id, None)
+    below = _interrupted(sys._getframe())
+    if below is not None and get_ident() not in lookers:
+        frames[get_ident()] = below
     found = []
     while frames:
         seen = _seen(*frames.popitem())
         if seen is not None:
             found.append(seen)
     return found
+
+
+def _interrupted(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame of a call of safesocket's below the one that *frame* is of."""
+    while frame is not None and _part(frame):
+        frame = frame.f_back
+    while frame is not None and _part(frame) != _OURS:
+        frame = frame.f_back
+    return frame
 
 
 def _seen(thread_id: int, frame: FrameType | None) -> Seen | None:

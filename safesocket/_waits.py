@@ -109,11 +109,11 @@ _CONSTANT = {*_FACTS, "key", "_field", "_role"} - {"elapsed", "left"}
 
 
 def waiting() -> list[Wait]:
-    """Return the waits in progress in all other threads, the longest first.
+    """Return the waits in progress in all threads, the longest first.
 
     Whatever safesocket waits for is there: connections, data, handshakes, look-ups, clients; what
-    waits elsewhere, such as an event loop in its ``select``, is not. It costs the calls that are
-    looked at nothing.
+    waits elsewhere, such as an event loop in its ``select``, is not. A handler of a signal sees
+    the wait that it has interrupted, too. It costs the calls that are looked at nothing.
 
     Not known is how long a socket with a timeout of its own (``settimeout``) waits, since C waits
     for it: its ``elapsed`` counts from the first look, here or with ``configure(warn_after=)``.
@@ -126,7 +126,7 @@ def _elapsed(wait: Wait) -> float:
 
 
 def in_progress() -> list[Wait]:
-    """Return the waits in progress in all threads but this one and safesocket's own."""
+    """Return the waits in progress in all threads but safesocket's own."""
     waits = []
     for seen in blocked():
         try:

@@ -219,3 +219,23 @@ def test_what_it_may_be():
         configure(redact="hosts", read=5)
     assert safesocket.get_timeouts().read == 300
     assert refused(connect_one)[0].host == "<9>"
+
+
+def test_callable_that_fails_with_our_errors(as_before):
+    """A callable that connects somewhere itself, in vain, is not asked about that again."""
+    asked = []
+
+    def look_up_in_a_service(host):
+        asked.append(host)
+        assert len(asked) < 10, "it is asked about what it asks"
+        with pytest.raises(ConnectRefusedError) as caught:
+            connect_one(address)
+        assert caught.value.host == _redaction.FAILED
+        return f"<{len(host)}>"
+
+    with testing.refuses() as address:
+        configure(redact=look_up_in_a_service)
+        with pytest.raises(ConnectRefusedError) as caught:
+            connect_one(address)
+    assert_hidden(caught.value, SECRET)
+    assert caught.value.host == "<9>"

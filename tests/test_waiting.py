@@ -10,6 +10,7 @@ import http.client
 import importlib
 import json
 import pickle
+import signal
 import socket
 import threading
 import time
@@ -686,6 +687,49 @@ def test_every_place_is_there():
                 function = reduce(getattr, name.split("."), there)
                 assert isinstance(function.__code__, CodeType)
                 assert (function.__module__, function.__qualname__) == (there.__name__, name)
+
+
+@pytest.mark.parametrize("own", [None, BRIEF], ids=["safesocket waits", "C waits"])
+def test_handler_of_a_signal(own, lib):
+    """A handler sees the wait that it has interrupted: docs/on-call.md tells people to write one.
+
+    That is the only wait of a program with one thread.
+    """
+    found = []
+
+    def show_waits(signum, frame):
+        found.extend(safesocket.waiting())
+
+    def send_it():
+        until(here)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, show_waits)
+    try:
+        with connected(lib) as (sock, peer), suppress(TimeoutError), calling(send_it):
+            safesocket.set_timeouts(sock, read=BRIEF)
+            if own:
+                sock.settimeout(own)
+            sock.recv(1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    [wait] = found
+    assert (wait.operation, wait.phase) == ("recv", "read")
+    assert wait.thread_id == threading.main_thread().ident
+    assert "sock.recv(1)" in wait.line
+    assert wait.timeout == BRIEF
+
+
+def test_no_wait_below_who_looks():
+    """Who calls waiting() does not wait; what safesocket calls may look, too."""
+    found = []
+    safesocket.configure(redact=lambda host: found.append(safesocket.waiting()) or host)
+    with connected() as (sock, _), suppress(OSError):
+        sock.setsockopt(-1, -1, 1)
+        safesocket.set_timeouts(sock, read=LIMIT)
+        sock.recv(1)
+    assert not safesocket.waiting()
+    assert not any(found)
 
 
 # The Wait itself.
