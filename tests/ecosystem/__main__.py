@@ -28,18 +28,13 @@ COLUMNS = ("project", "version", "tests", "passed plain", "passed installed", "d
 
 def run(place: Place, mode: str, *tests: str) -> Run:
     """Run a project's suite, or some *tests* of it, in one mode."""
-    with tempfile.TemporaryDirectory(prefix=f"{place.project.name}-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # postgres looks for its data as another user
-        events, log = folder / "events", place.log_of(f"{mode} again" if tests else mode)
+    log = place.log_of(f"{mode} again" if tests else mode)
+    with place.laid_out() as (folder, source):
+        events = folder / "events"
         events.touch()
-        source = place.fresh_source(folder / "source")
         arguments = [place.project.name, str(place.python), str(source), str(folder), *tests]
         inside = [sys.executable, "-m", "tests.ecosystem._inside", *arguments]
-        environ = environment(place, mode, events) | {
-            "ECOSYSTEM_PATH": str(place.make_path(folder / "path"))
-        }
-        broken = call([*private_network(), *inside], environ, log)
+        broken = call([*private_network(), *inside], environment(place, mode, folder), log)
         return Run(mode, read_events(events), read_lines(log), broken)
 
 
@@ -48,12 +43,13 @@ def private_network() -> list[str]:
     return ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", *mapped, "--"]
 
 
-def environment(place: Place, mode: str, events: Path) -> dict[str, str]:
+def environment(place: Place, mode: str, folder: Path) -> dict[str, str]:
     """Give a run ours, less what configures safesocket; its venv comes first on the path."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SAFESOCKET_")}
     return kept | {
         "ECOSYSTEM_MODE": mode,
-        "ECOSYSTEM_EVENTS": str(events),
+        "ECOSYSTEM_EVENTS": str(folder / "events"),
+        "ECOSYSTEM_PATH": str(folder / "path"),
         "PATH": os.pathsep.join((str(place.python.parent), kept["PATH"])),
         "PYTHONPATH": str(HERE.parents[1]),
         **dict(place.project.environ),

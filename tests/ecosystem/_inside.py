@@ -14,6 +14,10 @@ from tests.ecosystem.servers import running
 
 #: No test of a healthy suite takes as long; seconds.
 TEST_TIMEOUT = 120
+OPTIONS = (
+    *("-p", "_ecosystem_plugin", "-p", "no:cacheprovider", "-p", "no:randomly"),
+    *("-q", "-o", "addopts=", f"--timeout={TEST_TIMEOUT}", "--continue-on-collection-errors"),
+)
 #: Of pytest's, besides 0: tests failed, or none was left to run again.
 HEALTHY = (0, 1)
 
@@ -25,15 +29,7 @@ def main() -> int:
     with contextlib.ExitStack() as servers:
         for server in project.servers:
             servers.enter_context(running(server, Path(data, server), source))
-        options = ("-p", "_ecosystem_plugin", "-p", "no:cacheprovider", "-p", "no:randomly")
-        limit = (
-            f"--timeout={TEST_TIMEOUT}",
-            "-q",
-            "-o",
-            "addopts=",
-            "--continue-on-collection-errors",
-        )
-        suite = [python, "-m", "pytest", *options, *limit, *(tests or project.run)]
+        suite = [python, "-m", "pytest", *OPTIONS, *(tests or project.run)]
         status = subprocess.run(suite, cwd=source, env=environment(), check=False).returncode
     return 0 if status in HEALTHY else status
 

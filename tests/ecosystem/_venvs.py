@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.ecosystem.projects import Project
@@ -47,7 +49,19 @@ class Place:
         (archive,) = self.folder.glob("*.tar.gz")
         return archive
 
-    def make_path(self, target: Path) -> Path:
+    @contextlib.contextmanager
+    def laid_out(self) -> Iterator[tuple[Path, Path]]:
+        """Yield the folder of a run, the same for every run, and the source, unpacked afresh."""
+        folder = self.folder / "run"
+        shutil.rmtree(folder, ignore_errors=True)
+        with tarfile.open(self._archive()) as archive:
+            archive.extractall(folder / "source", filter="data")
+        self._make_path(folder / "path")
+        (source,) = (folder / "source").iterdir()
+        yield folder, source
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _make_path(self, target: Path) -> None:
         """Make *target*, to go on sys.path: safesocket as it is now, and not its ``tests``.
 
         Projects have a ``tests`` of their own.
@@ -55,17 +69,9 @@ class Place:
         shutil.copytree(PACKAGE, target / PACKAGE.name)
         for name, file in (("_ecosystem_plugin", "_plugin"), *self.project.stand_ins):
             shutil.copy(Path(__file__).with_name(f"{file}.py"), target / f"{name}.py")
-        return target
 
     def log_of(self, mode: str) -> Path:
         return self.folder / f"{mode}.log"
-
-    def fresh_source(self, target: Path) -> Path:
-        """Unpack the source into *target*: tests leave things behind."""
-        with tarfile.open(self._archive()) as archive:
-            archive.extractall(target, filter="data")
-        (source,) = target.iterdir()
-        return source
 
 
 def interpreter_of(version: str) -> str:
