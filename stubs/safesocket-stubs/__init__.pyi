@@ -1489,11 +1489,11 @@ class Wait:
         """Return all that is known of this wait, ready for JSON."""
 
 def waiting() -> list[Wait]:
-    """Return the waits in progress in all other threads, the longest first.
+    """Return the waits in progress in all threads, the longest first.
 
     Whatever safesocket waits for is there: connections, data, handshakes, look-ups, clients; what
-    waits elsewhere, such as an event loop in its ``select``, is not. It costs the calls that are
-    looked at nothing.
+    waits elsewhere, such as an event loop in its ``select``, is not. A handler of a signal sees
+    the wait that it has interrupted, too. It costs the calls that are looked at nothing.
 
     Not known is how long a socket with a timeout of its own (``settimeout``) waits, since C waits
     for it: its ``elapsed`` counts from the first look, here or with ``configure(warn_after=)``.
