@@ -63,7 +63,6 @@ The map of the house; imports run downwards only:
     _tcphints         what to look at next by what the kernel knows of the connection
     _tlserrors        the errors that need ssl
     errors            the exception tree (public)
-    _evidence         the class of what the kernel knows, when somebody asks for it
     _redaction        hosts as they may be shown
     _evidence         the class of what the kernel knows, when somebody asks for it
     _wording          the one sentence of an error
@@ -120,8 +119,6 @@ from ._waits import Wait, waiting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from ._waits import Wait, waiting
 
 _GLOBAL_DEFAULT_TIMEOUT: Any = _stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 

@@ -36,6 +36,7 @@ class profile:  # a context manager reads as a verb
     def __enter__(self) -> Self:
         if self._begun is not None:
             raise RuntimeError("a profile is of one block: make another one")
+        from ._profiling import table  # noqa: F401 (at its end no descriptor may be left)
         from ._profiling.session import Session
 
         begun = Session()

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -108,7 +109,8 @@ sock.recv(1)
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, cwd=ROOT, stdout=-1, stderr=-1, text=True) as process:
         process.stdout.readline()
-        os.kill(process.pid, signal.SIGUSR1)
+        while not select.select([process.stderr], [], [], 0.1)[0]:  # it may not wait yet
+            os.kill(process.pid, signal.SIGUSR1)
         shown = process.stderr.readline()
         process.kill()
     assert shown.startswith("recv for ")

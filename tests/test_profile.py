@@ -13,6 +13,8 @@ import os
 import re
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -653,3 +655,34 @@ def test_what_never_waits_is_no_wait():
         with safesocket.profile() as found, sock.dup() as twin:
             twin.sendall(b"x")
     assert "dup" not in str(found)
+
+
+def test_page_of_many_peers_takes_its_share():
+    """What is made of each peer does not depend on how many others there are: a crawler's page."""
+
+    def cost(count):
+        with safesocket.profile() as p:
+            for number in range(count):
+                _recorder.recorded_to((f"{number}.example", 80), "read", 0.0)
+        p.to_dict()
+        begun = time.thread_time()
+        p.to_html()
+        return time.thread_time() - begun
+
+    cost(10)
+    assert cost(6000) < 30 * cost(500)  # 12 times as many; the square of that would be 144
+
+
+def test_table_needs_no_descriptor():
+    """The table can be had when no descriptor is left, which is when it is wanted most."""
+    code = """if True:
+        import resource, safesocket
+        profile = safesocket.profile()
+        with profile:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        print(profile)
+    """
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "0 peers" in done.stdout

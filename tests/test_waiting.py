@@ -706,7 +706,7 @@ def test_handler_of_a_signal(own, lib):
 
     before = signal.signal(signal.SIGUSR1, show_waits)
     try:
-        with connected(lib) as (sock, peer), suppress(TimeoutError), calling(send_it):
+        with connected(lib) as (sock, _), suppress(TimeoutError), calling(send_it):
             safesocket.set_timeouts(sock, read=BRIEF)
             if own:
                 sock.settimeout(own)

@@ -192,7 +192,7 @@ def _drawn(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the script draws: names once, and of each wait and failure where they stand."""
     timeline = found["timeline"]
     rows = found["rows"]
-    peers = list(dict.fromkeys(row["peer"] for row in rows))
+    peers = dict.fromkeys(row["peer"] for row in rows)  # whose rows stand together
     place = {peer: index for index, peer in enumerate(peers)}
     of_phase = {phase: index for index, phase in enumerate(_PHASES)}
     other = of_phase["other"]
@@ -200,7 +200,7 @@ def _drawn(found: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": found["seconds"],
         "phases": [_colour(phase) for phase in _PHASES],
         "names": [_NAMES.get(phase, phase) for phase in _PHASES],
-        "peers": [_sums(peer, [row for row in rows if row["peer"] == peer]) for peer in peers],
+        "peers": [_sums(peer, list(of)) for peer, of in groupby(rows, lambda row: row["peer"])],
         "waits": [
             [place[w["peer"]], of_phase.get(w["phase"], other), w["start"], w["seconds"]]
             for w in timeline["waits"]
