@@ -121,7 +121,7 @@ TABLE = (
     Project(
         name="pg8000",
         version="1.31.6",
-        requires=("pytz",),
+        requires=("pytz", "pytest-mock", "pytest-benchmark"),
         run=("test",),
         servers=("postgresql",),
     ),
