@@ -26,12 +26,12 @@ from safesocket import _surroundings, testing
 from safesocket._cli.errors import in_markdown, rows
 from tests import test_tls_errors as tls
 from tests.failures import LIMIT, failing, raised_by
-from tests.helpers import GUARD, ROOT, printed, tcp_pair
+from tests.helpers import CHECKOUT, GUARD, printed, tcp_pair
 from tests.nameserver import network, run_in, trouble_with_networks
 from tests.netns import cable, machine
 from tests.tls import client_context
 
-PAGE = ROOT / "docs" / "error-reference.md"
+PAGE = CHECKOUT / "docs" / "error-reference.md"
 DROP_IN = SimpleNamespace(socket=safesocket, ssl=safe_ssl)
 
 HEAD = """\

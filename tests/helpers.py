@@ -32,7 +32,8 @@ from safesocket import _failing, errors
 
 GUARD = 20.0  # seconds; no wait that has to end takes nearly as long
 LIMIT = 0.02  # seconds
-ROOT = Path(safesocket.__file__).parents[1]
+ROOT = Path(safesocket.__file__).parents[1]  # where safesocket is: the checkout, or site-packages
+CHECKOUT = Path(__file__).parents[1]  # where tests and docs are
 
 
 def has_ipv6():

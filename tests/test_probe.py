@@ -30,7 +30,7 @@ from safesocket import _timeouts, errors, testing
 from safesocket.__main__ import main
 from safesocket._cli import certificate, probe, steps, target, verdict
 from safesocket._cli.findings import escaped
-from tests.helpers import GUARD, ROOT, descriptors, needs_ipv6
+from tests.helpers import CHECKOUT, GUARD, ROOT, descriptors, needs_ipv6
 from tests.nameserver import network, run_in, trouble_with_networks
 from tests.tls import NAME, authority, server_context
 
@@ -780,7 +780,7 @@ def test_document(known, ca):
     assert set(connection["tls"]) == HANDSHAKE
     assert set(connection["tls"]["certificate"]) == CERTIFICATE
     assert set(connection["first_byte"]) == {"seconds", "end", "size", "text", "error"}
-    page = (ROOT / "docs" / "probe.md").read_text()
+    page = (CHECKOUT / "docs" / "probe.md").read_text()
     every = {*document, *connection, *HANDSHAKE, *CERTIFICATE, *connection["first_byte"]}
     assert [key for key in every if f"`{key}`" not in page] == []
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.helpers import CHECKOUT
 from tests.soak.gauges import Gauge, Reading, grown
 
 CONNECTIONS = 300
@@ -20,7 +20,7 @@ def test_soak(world):
     """Whatever the peers do: in time, documented, every byte right, and nothing left behind."""
     options = ["--connections", str(CONNECTIONS), "--seed", str(SEED), "--world", world]
     command = [sys.executable, "-m", "tests.soak", *options]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
