@@ -1,12 +1,13 @@
 """A drop-in for the stdlib's socket module that cannot hang and says what failed."""
 
+import os
 import socket as _stdlib
 import sys
 from _typeshed import ReadableBuffer, WriteableBuffer
 from collections.abc import Callable, Iterable
 from io import BufferedReader, BufferedRWPair, BufferedWriter, IOBase, TextIOWrapper
 from types import TracebackType
-from typing import Any, Final, Literal, Self, SupportsIndex, overload
+from typing import Any, Final, Literal, NamedTuple, Self, SupportsIndex, overload, type_check_only
 
 from . import errors as errors
 
@@ -605,6 +606,7 @@ __all__ += [
     "install",
     "installed",
     "is_installed",
+    "profile",
     "remaining",
     "set_timeouts",
     "timeouts",
@@ -1482,11 +1484,114 @@ class Wait:
     function: str
     healthy: bool
     key: tuple[int, float]
+    def __init__(
+        self, facts: dict[str, Any], elapsed: float | None, left: float | None
+    ) -> None: ...
     @property
     def line(self) -> str:
         """The text of the program's line; empty where its file cannot be read."""
     def to_dict(self) -> dict[str, Any]:
         """Return all that is known of this wait, ready for JSON."""
+
+@type_check_only
+class _ProfileRow(NamedTuple):
+    """What was waited for one peer in one phase.
+
+    Attributes:
+        peer: ``host:port`` as the program asked for it, or ``clients of host:port``.
+        phase: ``"resolve"``, ``"connect"``, ``"handshake"``, ``"read"``, ``"write"``,
+            ``"accept"``, or ``"bind"``, which cannot wait but fail.
+        waits: how many.
+        waited: seconds, together.
+        longest: seconds of the longest.
+        timeouts: how many waits a limit has ended, whosever.
+        errors: class name of the error -> how many were raised, timeouts included.
+    """
+
+    peer: str
+    phase: str
+    waits: int
+    waited: float
+    longest: float
+    timeouts: int
+    errors: dict[str, int]
+
+@type_check_only
+class _ProfileSaved(NamedTuple):
+    """A line of the program that would have waited for ever, or as long as the system lets it.
+
+    Attributes:
+        filename, lineno: where.
+        operation: what it called, as in errors (``"recv"``).
+        peer: whom it waited for the last time.
+        limit: the name of the limit in ``Timeouts`` that ended the wait.
+        seconds: that limit.
+        source: who set it: ``"default"``, ``"environment"``, ``"configure"``, ``"exempt"``.
+        times: how often.
+    """
+
+    filename: str
+    lineno: int
+    operation: str
+    peer: str
+    limit: str
+    seconds: float
+    source: str
+    times: int
+
+class profile:
+    """What the process waits for in one block: ``with safesocket.profile() as p: ...``.
+
+    All threads count, whatever socket of safesocket's they wait on; each profile sees its own
+    span. It can be read inside the block and after it: ``print(p)`` is a table. The same object
+    may not be entered twice.
+
+    Each wait is timed exactly, but for those within one call in C: of sockets with a timeout of
+    their own, and of TLS. They are looked at every 5 ms: each is known to ± 5 ms, and what is
+    shorter may be missed; a timeout says itself how long it took. Not seen are the waits of
+    non-blocking sockets, asyncio's among them, which wait elsewhere.
+
+    A fork's child begins anew: its waits are its own.
+    """
+
+    def __init__(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    @property
+    def seconds(self) -> float:
+        """How long the block has run, in seconds."""
+    def rows(self) -> list[_ProfileRow]:
+        """Return what was waited for each peer in each phase, what took longest first.
+
+        A row has ``peer``, ``phase``, ``waits``, ``waited`` and ``longest`` (seconds),
+        ``timeouts``, and ``errors``, a dict of class names and how many. Look-ups are the phase
+        ``"resolve"``. Waits that go on are counted as far as they have come.
+        """
+    def saved(self) -> list[_ProfileSaved]:
+        """Return the lines of the program that only a default has kept from waiting for ever.
+
+        They have no timeout of their own. Each has ``filename``, ``lineno``, ``operation``,
+        ``peer``, ``limit``, ``seconds``, ``source`` and ``times``; the most often first.
+        """
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that is known, ready for JSON: the rows, the saved lines, the timeline.
+
+        Of the timeline the 20,000 longest waits and the first 2,000 failures; the sums are of all.
+        """
+    def to_html(self) -> str:
+        """Return a page, complete in itself: the timeline, the table, the list to fix."""
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the profile to the file *path*: JSON if that ends in .json, a page if in .html.
+
+        Raises:
+            ValueError: *path* ends in neither.
+            OSError: the file cannot be written.
+        """
 
 def waiting() -> list[Wait]:
     """Return the waits in progress in all threads, the longest first.
