@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from ._profiling.session import Session
-    from ._profiling.tally import Row, Saved
+    from ._profiling.tally import Row as _ProfileRow
+    from ._profiling.tally import Saved as _ProfileSaved
 
 
 class profile:  # a context manager reads as a verb
@@ -62,7 +63,7 @@ class profile:  # a context manager reads as a verb
         """How long the block has run, in seconds."""
         return self._session().seconds()
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[_ProfileRow]:
         """Return what was waited for each peer in each phase, what took longest first.
 
         A row has ``peer``, ``phase``, ``waits``, ``waited`` and ``longest`` (seconds),
@@ -71,7 +72,7 @@ class profile:  # a context manager reads as a verb
         """
         return self._session().tally().rows()
 
-    def saved(self) -> list[Saved]:
+    def saved(self) -> list[_ProfileSaved]:
         """Return the lines of the program that only a default has kept from waiting for ever.
 
         They have no timeout of their own. Each has ``filename``, ``lineno``, ``operation``,
