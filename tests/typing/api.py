@@ -220,12 +220,12 @@ with socket.timeouts(limits, serve=None), socket.deadline(5) as no_value:
     assert_type(no_value, None)
 with socket.deadline(None):
     assert_type(socket.remaining(), float | None)
-    with socket.profile() as found:
-        assert_type(found, socket.profile)
-    assert_type([row.waited for row in found.rows()], list[float])
-    assert_type([line.lineno for line in found.saved()], list[int])
-    assert_type(found.to_dict(), dict[str, Any])
-    found.write("profile.html")
+    with socket.profile() as spent:
+        assert_type(spent, socket.profile)
+    assert_type([row.waited for row in spent.rows()], list[float])
+    assert_type([line.lineno for line in spent.saved()], list[int])
+    assert_type(spent.to_dict(), dict[str, Any])
+    spent.write("profile.html")
 
 # Installing.
 
