@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
-from tests.helpers import GUARD, ROOT
+from tests.helpers import CHECKOUT, GUARD, ROOT
 
 #: One server, asked once, for longer than any test lasts: what waits for it waits for ever.
 RESOLV_CONF = "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"
@@ -117,10 +117,11 @@ def trouble_with_networks():
 
 def run_in(name, script, *options):
     """Run *script* behind SERVER in the network; return the finished process."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SAFESOCKET_")}
     process = subprocess.Popen(
         ["ip", "netns", "exec", name, sys.executable, *options, "-c", SERVER + dedent(script)],
         cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if not k.startswith("SAFESOCKET_")},
+        env={**inherited, "PYTHONPATH": str(CHECKOUT)},  # a script may need what is in tests
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
