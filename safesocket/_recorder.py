@@ -12,7 +12,7 @@ from contextlib import suppress
 from . import _system
 from ._redaction import shown
 from ._roles import ACCEPTED, BOUND, PAIRED
-from ._route import _notes, all_notes
+from ._route import _notes, all_notes, name_by
 from ._wording import place
 
 TYPE_CHECKING = False
@@ -93,13 +93,13 @@ def named(sock: Socket) -> str:
     """Return what the peer of *sock* is called; remember it if anything is of that socket."""
     known = _notes.get(id(sock))
     if known is None:
-        return called(_name(_system.getpeername, sock))
+        return called(name_by(_system.getpeername, sock))
     if known.role in (ACCEPTED, BOUND):
-        known.peer = clients_of(shown(_name(_system.getsockname, sock)))
+        known.peer = clients_of(shown(name_by(_system.getsockname, sock)))
     elif known.role == PAIRED:
         known.peer = ITSELF
     else:
-        known.peer = called(known.asked or known.address or _name(_system.getpeername, sock))
+        known.peer = called(known.asked or known.address or name_by(_system.getpeername, sock))
     return known.peer
 
 
@@ -117,13 +117,6 @@ def called(address: Any) -> str:
 def clients_of(local: Any) -> str:
     """Return what those are called who connect to *local*, which may be shown."""
     return f"clients of {place(local)}" if local else "clients"
-
-
-def _name(read: Any, sock: Socket) -> Any:
-    try:
-        return read(sock) or None
-    except OSError:  # closed, not connected, or no longer connected
-        return None
 
 
 def forget_names() -> None:

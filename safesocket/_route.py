@@ -177,13 +177,14 @@ def route_of(sock: Socket, target: Any = None, tried: Any = None) -> Route:
     asked = target if target is not None else known and known.asked
     address = asked if is_numeric(asked) else tried
     if target is None and address is None:
-        address = (known and known.address) or _name(_getpeername, sock)
-    local, server_name = _name(_getsockname, sock), getattr(sock, "server_hostname", None)
+        address = (known and known.address) or name_by(_getpeername, sock)
+    local, server_name = name_by(_getsockname, sock), getattr(sock, "server_hostname", None)
     tcp = _tcpinfo.evidence(sock, accepted=role == ACCEPTED)
     return Route(_family(sock), _kind(sock), asked, address, local, role, server_name, tcp)
 
 
-def _name(read: Any, sock: Socket) -> Any:
+def name_by(read: Any, sock: Socket) -> Any:
+    """Return the address that *read*, getsockname or getpeername, has for *sock*; None if none."""
     try:
         return read(sock) or None
     except OSError:  # closed, not connected, or no longer connected

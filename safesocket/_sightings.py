@@ -61,20 +61,25 @@ def is_waiting(seen: Seen) -> bool:
     if seen.how == LOOKING_UP:
         return "asked" not in seen.facts or PHASES.get(_operation(seen)) == RESOLVE
     sock = seen.facts.get("sock")
-    if sock is None or not _may_wait_in_c(seen, sock):
-        return False
-    fd = _system.fileno(sock)
-    return fd >= 0 and not _system.ready(fd, EVENTS[_side(seen)], 0)
+    unlimited = seen.how == CALLING and not seen.facts.get("flags", 0) & _system.DONTWAIT
+    return sock is not None and waits_in_c(sock, _side(seen), unlimited)
 
 
-def _may_wait_in_c(seen: Seen, sock: Socket) -> bool:
+def waits_in_c(sock: Socket, side: str, unlimited: bool) -> bool:
+    """Tell whether the call in C that *sock* is in waits for *side*.
+
+    With no timeout of the socket's own it may do so if *unlimited*.
+    """
     known = recall(sock)
     if known is not None and known.lent:
-        return not known.polled
-    own = _system.gettimeout(sock)
-    if own is None:
-        return seen.how == CALLING and not seen.facts.get("flags", 0) & _system.DONTWAIT
-    return own > 0
+        may = not known.polled
+    else:
+        own = _system.gettimeout(sock)
+        may = unlimited if own is None else own > 0
+    if not may:
+        return False
+    fd = _system.fileno(sock)
+    return fd >= 0 and not _system.ready(fd, EVENTS[side], 0)
 
 
 def gathered(seen: Seen) -> Told:

@@ -118,7 +118,6 @@ def _join(thread: threading.Thread | None) -> None:
 
 
 def _pause() -> None:
-    """End the threads of all watchers: a process with one thread forks best."""
     for thread in [watcher._end() for watcher in list(_watchers)]:
         _join(thread)
 
@@ -131,6 +130,17 @@ def _go_on() -> None:
             _watchers.discard(watcher)
 
 
+def _before_a_fork() -> None:
+    """End the threads of all watchers: a process with one thread forks best."""
+    _lock.acquire()  # until it is over: none is started or stopped in between
+    _pause()
+
+
+def _in_the_parent() -> None:
+    _go_on()
+    _lock.release()
+
+
 def _in_a_child() -> None:
     global _lock
     _lock = _thread.RLock()
@@ -139,5 +149,7 @@ def _in_a_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_in_a_child)
+    os.register_at_fork(
+        before=_before_a_fork, after_in_parent=_in_the_parent, after_in_child=_in_a_child
+    )
 atexit.register(_pause)  # or a handler of logging may hold the lock of stderr at the very end

@@ -526,11 +526,13 @@ def test_profile_is_written(script, tmp_path, kind, option):
 
 
 def test_profile_that_cannot_be_written(script, tmp_path):
-    """It is said in one line, and the program ends as it does."""
+    """That is said, the profile goes to stderr, and the program ends as it does."""
     file = tmp_path / "missing" / "profile.json"
     status, output, complaints = outcome(f"--profile={file}", script("print('done')"))
     assert (status, output) == (0, "done\n")
-    assert re.fullmatch(r"safesocket: no profile is written: .*missing.*\n", complaints)
+    said, table = complaints.split("\n", 1)
+    assert re.fullmatch(r"safesocket: the profile cannot be written: .*missing.*", said)
+    assert re.match(r"safesocket in process \d+: ", table)
 
 
 @pytest.mark.parametrize("file", ["profile.txt", "json", ""])

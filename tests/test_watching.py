@@ -277,6 +277,26 @@ def test_fork():
     assert printed(script, "-W", "ignore::DeprecationWarning") == "[1] True 0"
 
 
+def test_start_and_stop_wait_for_a_fork():
+    """Another thread starts or stops a watch in the midst of a fork: it is as that has said."""
+    stopped, started = (_watch.Watcher(0.001, lambda waits: None) for _ in range(2))
+    stopped.start()
+    _watch._before_a_fork()
+    try:
+        threads = [threading.Thread(target=stopped.stop), threading.Thread(target=started.start)]
+        for thread in threads:
+            thread.start()
+        assert watches() == 0
+    finally:
+        _watch._in_the_parent()
+    for thread in threads:
+        thread.join(GUARD)
+    assert {started} == _watch._watchers
+    assert watches() == 1
+    started.stop()
+    until(lambda: watches() == 0)
+
+
 @pytest.mark.parametrize("way", ["environment", "configure"])
 def test_end_of_the_program(way):
     """A program ends as ever while it is watched, and while a line is being logged."""

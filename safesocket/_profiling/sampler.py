@@ -15,12 +15,12 @@ from .. import _system
 from .._recorder import named
 from .._route import recall
 from .._scope import READ, WRITE
+from .._sightings import waits_in_c
 from .._system import now
 from .._watch import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from socket import socket as Socket
     from types import CodeType, FrameType
     from typing import TypeAlias
 
@@ -174,7 +174,7 @@ class Sampler:
             seen.last = looked
             return seen
         sock = variables["sock"] if "sock" in variables else variables["self"]
-        if not _waits(sock, phase, always):
+        if not waits_in_c(sock, phase, always):
             return None
         variables[_MARK] = looked
         known = recall(sock)
@@ -184,20 +184,3 @@ class Sampler:
 
 
 _SYSTEM = vars(_system)
-
-
-def _waits(sock: Socket, phase: str, always: bool) -> bool:
-    """Tell whether *sock* lets C wait, and there is something to wait for."""
-    known = recall(sock)
-    if known is not None and known.lent:
-        waits = not known.polled
-    else:
-        own = _system.gettimeout(sock)
-        waits = always if own is None else own > 0
-    if not waits:
-        return False
-    fd = _system.fileno(sock)
-    return fd >= 0 and not _system.ready(fd, _EVENTS[phase], 0)
-
-
-_EVENTS = {READ: _system.READABLE, WRITE: _system.WRITABLE}

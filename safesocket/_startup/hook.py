@@ -102,11 +102,12 @@ def _end_profile(profile: safesocket.profile, file: str, process: int) -> None:
     if os.getpid() != process:
         return
     profile.__exit__(None, None, None)
-    said = f"safesocket in process {process}: {profile}" if not file else ""
     try:
         if file:
             profile.write(file)
-    except OSError as exc:
-        said = f"safesocket: no profile is written: {exc}"
-    if said and sys.__stderr__ is not None:
-        print(said, file=sys.__stderr__)
+            return
+        said = ""
+    except OSError as exc:  # not to lose it
+        said = f"safesocket: the profile cannot be written: {exc}\n"
+    if sys.__stderr__ is not None:
+        print(f"{said}safesocket in process {process}: {profile}", file=sys.__stderr__)

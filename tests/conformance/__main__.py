@@ -95,12 +95,15 @@ def run(mode: str, suite: str, resources: str = "", *tests: str) -> Run:
         events.touch()
         cwd.mkdir()
         arguments = [mode, suite, resources, json.dumps(unfit(suite)), str(events), *tests]
-        broken = call([sys.executable, str(HERE / "_child.py"), *arguments], cwd, log)
+        child = [sys.executable, str(HERE / "_child.py"), *arguments]
+        broken = call(child, environment(), log, CUT_OFF, cwd)
         return Run(mode, read_events(events), read_lines(log), broken)
 
 
-def call(command: list[str], cwd: Path, log: Path) -> str:
-    """Run a child; say how it ended, "" if well.
+def call(
+    command: list[str], environ: dict[str, str], log: Path, cut_off: float, cwd: Path | None = None
+) -> str:
+    """Run a child, for *cut_off* seconds at most; say how it ended, "" if well.
 
     Its output goes to a file: a pipe would be held open by children that it leaves behind.
     """
@@ -109,15 +112,15 @@ def call(command: list[str], cwd: Path, log: Path) -> str:
             done = subprocess.run(
                 command,
                 cwd=cwd,
-                env=environment(),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                timeout=CUT_OFF,
+                timeout=cut_off,
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        return f"cut off after {CUT_OFF:.0f} s"
+        return f"cut off after {cut_off:.0f} s"
     return f"exit status {done.returncode}" if done.returncode else ""
 
 

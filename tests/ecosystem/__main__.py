@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.conformance.__main__ import Comparison, Run, read_events, read_lines, report
+from tests.conformance.__main__ import Comparison, Run, call, read_events, read_lines, report
 from tests.conformance._compare import OK, Outcomes, judge
 from tests.ecosystem import __doc__ as USAGE
 from tests.ecosystem._venvs import Place, interpreter_of
@@ -34,7 +33,8 @@ def run(place: Place, mode: str, *tests: str) -> Run:
         events.touch()
         arguments = [place.project.name, str(place.python), str(source), str(folder), *tests]
         inside = [sys.executable, "-m", "tests.ecosystem._inside", *arguments]
-        broken = call([*private_network(), *inside], environment(place, mode, folder), log)
+        command, environ = [*private_network(), *inside], environment(place, mode, folder)
+        broken = call(command, environ, log, CUT_OFF)
         return Run(mode, read_events(events), read_lines(log), broken)
 
 
@@ -54,24 +54,6 @@ def environment(place: Place, mode: str, folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(HERE.parents[1]),
         **dict(place.project.environ),
     }
-
-
-def call(command: list[str], environ: dict[str, str], log: Path) -> str:
-    """Run a command; say how it ended, "" if well."""
-    with log.open("wb") as output:
-        try:
-            done = subprocess.run(
-                command,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=CUT_OFF,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"cut off after {CUT_OFF:.0f} s"
-    return f"exit status {done.returncode}" if done.returncode else ""
 
 
 def compare(place: Place, modes: Sequence[str]) -> Comparison:
