@@ -114,11 +114,12 @@ from ._settings import configure, get_timeouts, set_timeouts
 from ._sockets import socket
 from ._stream import SocketIO
 from ._timeouts import FOREVER, Timeouts, timeouts
-from ._waits import Wait, waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ._waits import Wait, waiting
 
 _GLOBAL_DEFAULT_TIMEOUT: Any = _stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
@@ -265,7 +266,8 @@ def __getattr__(name: str) -> Any:
     if name in ("Wait", "waiting"):  # for those who look; they load a fifth as much again
         from . import _waits
 
-        return getattr(_waits, name)
+        globals().update(Wait=_waits.Wait, waiting=_waits.waiting)
+        return globals()[name]
     if name == "__version__":  # importlib.metadata costs more to import than safesocket
         from importlib.metadata import PackageNotFoundError, version
 
@@ -274,3 +276,7 @@ def __getattr__(name: str) -> Any:
         except PackageNotFoundError:  # a copy in somebody's folder
             pass
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

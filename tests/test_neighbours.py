@@ -639,7 +639,8 @@ def test_client_without_a_timeout(peers, client, order):
 def test_paramiko(peers):
     """paramiko's transport works under install(): a connection, and one that is not accepted."""
     program = """
-    import paramiko, threading
+    import logging, paramiko, threading
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # of whose end is first
     here, there = socket.socketpair()
     server = paramiko.Transport(there)
     server.add_server_key(paramiko.ECDSAKey.generate())

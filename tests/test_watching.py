@@ -369,10 +369,10 @@ def test_bad_environment(text):
 
 
 def test_nothing_is_loaded_for_it():
-    """Who does not watch pays for neither threads nor logging."""
+    """Who does not watch pays neither for threads and logging nor for what looks."""
     script = """
         import sys, safesocket
         safesocket.configure(read=5)
-        print(sorted({"threading", "logging"} & set(sys.modules)))
+        print(sorted({"threading", "logging", "safesocket._waits"} & set(sys.modules)))
     """
     assert printed(script, SAFESOCKET_WARN_AFTER="none") == "[]"
