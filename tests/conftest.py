@@ -35,6 +35,16 @@ def settings_of_the_process():
     socket.setdefaulttimeout(default)
 
 
+@pytest.fixture(params=["drop-in", "installed"])
+def lib(request):
+    """The module whose sockets are safe: ours, or the stdlib's under install()."""
+    if request.param == "drop-in":
+        yield safesocket
+    else:
+        with safesocket.installed():
+            yield socket
+
+
 @pytest.fixture
 def as_before():
     """After the test every name that install() may change is the object that it was before."""

@@ -26,16 +26,6 @@ from tests.waiters import HERE, WHOLE, a_wait, cut, lasts, until
 pytestmark = pytest.mark.timeout(30, func_only=True)  # seconds; what hangs is cut off
 
 
-@pytest.fixture(params=["drop-in", "installed"])
-def lib(request):
-    """The module whose sockets are safe: ours, or the stdlib's under install()."""
-    if request.param == "drop-in":
-        yield safesocket
-    else:
-        with safesocket.installed():
-            yield socket
-
-
 # configure(warn_after=).
 
 
