@@ -25,7 +25,7 @@ from _thread import RLock
 from . import _exempt, _timeouts
 from ._deadline import running, what_is_left
 from ._failing import mode_of
-from ._route import all_notes, note, recall
+from ._route import LENT, POLLED, all_notes, note, recall
 from ._scope import READ, WRITE
 from ._system import clear_timeouts, fileno, is_nonblocking, set_blocking, set_timeout, timeout_of
 from ._system import gettimeout as gettimeout_in_c
@@ -55,7 +55,7 @@ def settle(sock: SSLSocket, operation: str, bytes_sent: int | None = None) -> No
     known = note(sock)
     if running and check_deadline(sock, operation, bytes_sent=bytes_sent) is not None:
         poll_in_time(sock, READ)
-    if known.polled or (known.term is _timeouts.epoch and not _timeouts.blocks()):
+    if known.lent is POLLED or (known.term is _timeouts.epoch and not _timeouts.blocks()):
         return known
     known.term = None if _exempt.in_force() else _timeouts.epoch  # others' code may not be exempt
     if may_be_lent(sock):
@@ -77,7 +77,7 @@ def _leave_it_to_the_kernel(sock: SSLSocket, known: Note, limits: list[Limit | N
             return False
     with _turn:
         if not known.lent:
-            known.lent = True  # first: what asks for the mode meanwhile must not see that of C
+            known.lent = LENT  # first: what asks for the mode meanwhile must not see that of C
             _set_timeout_in_c(sock, 0)
             set_blocking(fileno(sock))
     return True
@@ -88,7 +88,7 @@ def may_be_lent(sock: SSLSocket) -> bool:
     if mode_of(sock) is not None:
         return False
     known = recall(sock)
-    return (known is not None and known.lent) or not (
+    return (known is not None and known.lent is not None) or not (
         is_nonblocking(sock) or any(timeout_of(sock, option) is not None for option in _OPTIONS)
     )
 
@@ -106,15 +106,15 @@ def poll_in_time(sock: SSLSocket, phase: str) -> None:
 def poll(sock: SSLSocket) -> None:
     """Let neither C nor the kernel wait, from now on."""
     known = note(sock)
-    if known.polled:
+    if known.lent is POLLED:
         return
     with _turn:
         if not known.lent:
             known.own = gettimeout_in_c(sock)
         known.lock = known.lock or RLock()  # a signal handler may use the socket meanwhile
-        known.lent = True
+        known.lent = known.lent or LENT
         _set_timeout_in_c(sock, 0)
-        known.polled = True  # last: who sees this makes a try, with the lock, that must not wait
+        known.lent = POLLED  # last: who sees this makes a try, with the lock, that must not wait
 
 
 def give_back(sock: Socket) -> None:
@@ -122,8 +122,7 @@ def give_back(sock: Socket) -> None:
     known = recall(sock)
     if known is None or not known.lent:
         return
-    known.lent = known.polled = False
-    known.term = None
+    known.lent = known.term = None
     try:
         _set_timeout_in_c(sock, known.own)
         clear_timeouts(sock)

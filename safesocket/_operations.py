@@ -237,7 +237,7 @@ def _set_mode(sock: Socket, operation: str, call: Callable[..., None], value: An
         call(sock, value)
     except OSError as exc:
         if (known := recall(sock)) is not None:
-            known.lent = False  # closed; the mode is set even so
+            known.lent = None  # closed; the mode is set even so
         fail(sock, exc, operation)
 
 
@@ -247,5 +247,4 @@ def _mark_forever(sock: Socket, forever: bool) -> None:
         known.forever = forever
         if known.lent:  # the timeout in C is the program's again
             _system.clear_timeouts(sock)
-        known.lent = known.polled = False
-        known.own = known.term = None
+        known.lent = known.own = known.term = None

@@ -33,6 +33,10 @@ _family: Callable[[Socket], int] = vars(_socket.socket)["family"].__get__
 _kind: Callable[[Socket], int] = vars(_socket.socket)["type"].__get__
 
 
+#: how the mode of a TLS socket is lent (``_lending``): the kernel keeps the limits, or a poll does
+LENT, POLLED = "lent", "polled"
+
+
 class Note(ref["Socket"]):
     """What is remembered of one socket; the weak reference that removes it, too.
 
@@ -50,7 +54,6 @@ class Note(ref["Socket"]):
         "lock",
         "own",
         "peer",
-        "polled",
         "role",
         "term",
     )
@@ -61,11 +64,10 @@ class Note(ref["Socket"]):
     address: Any  #: the sockaddr of the peer, where it differs from *asked*
     limits: Limits | None  #: of set_timeouts()
     forever: bool  #: settimeout(None) or settimeout(FOREVER) was called by the program
-    lent: bool  #: TLS: the mode in C is safesocket's
+    lent: str | None  #: TLS: the mode in C is safesocket's, LENT or POLLED
     own: float | None  #: TLS: the timeout that the program has set, while *lent*
     peer: str | None  #: what a profile calls the other side, once one has asked
-    lock: Any  #: TLS: held during a try, while *polled*
-    polled: bool  #: TLS: the descriptor does not block
+    lock: Any  #: TLS: held during a try, while it is POLLED
     term: object  #: TLS: the epoch of the limits by which it was decided whether to lend
 
 
@@ -91,8 +93,8 @@ def note(sock: Socket) -> Note:
         found.key = key
         found.role = FRESH
         found.asked = found.address = found.limits = None
-        found.forever = found.lent = found.polled = False
-        found.lock = found.own = found.peer = found.term = None
+        found.forever = False
+        found.lent = found.lock = found.own = found.peer = found.term = None
         _notes[key] = found
     return found
 
@@ -100,7 +102,7 @@ def note(sock: Socket) -> Note:
 def is_lent(sock: Socket) -> bool:
     """Tell whether the mode of *sock* is not the one that the program has set: TLS."""
     known = recall(sock)
-    return known is not None and known.lent
+    return known is not None and known.lent is not None
 
 
 def all_notes() -> list[Note]:

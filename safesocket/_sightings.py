@@ -11,7 +11,7 @@ from . import _system
 from ._limits import Limit
 from ._redaction import shown, wished
 from ._roles import FRESH
-from ._route import Route, is_lent, is_numeric, recall, route_of
+from ._route import POLLED, Route, is_lent, is_numeric, recall, route_of
 from ._scope import READ, WRITE
 from ._stacks import ASLEEP, CALLING, LOOKING_UP, TRYING, Seen
 from ._timeouts import FOREVER
@@ -72,7 +72,7 @@ def waits_in_c(sock: Socket, side: str, unlimited: bool) -> bool:
     """
     known = recall(sock)
     if known is not None and known.lent:
-        may = not known.polled
+        may = known.lent is not POLLED
     else:
         own = _system.gettimeout(sock)
         may = unlimited if own is None else own > 0

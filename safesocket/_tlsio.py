@@ -14,7 +14,7 @@ from . import _timeouts
 from ._deadline import running
 from ._lending import settle
 from ._overtaken import plain_tls
-from ._route import _notes, recall
+from ._route import POLLED, _notes, recall
 from ._scope import READ, WRITE
 from ._system import now
 from ._tlswait import go_on, must_wait
@@ -66,7 +66,7 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
     started = now()
     try:
         try:
-            if known.polled:
+            if known.lent is POLLED:
                 with known.lock:
                     return sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
             return sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
@@ -110,9 +110,9 @@ def send(self: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
     if sslobj is None or flags != 0:
         return _plain_send(self, data, flags)
     known = _notes.get(id(self))
-    if known is None or known.term is not _timeouts.epoch or known.polled or running or _blocks():
+    if known is None or known.term is not _timeouts.epoch or running or _blocks():
         return _write(self, "send", data)
-    if type(data) is not bytes or len(data) > _RECORD:
+    if known.lent is POLLED or type(data) is not bytes or len(data) > _RECORD:
         return _write(self, "send", data)
     started = now()
     try:
@@ -137,7 +137,7 @@ def _write_at_once(
 ) -> int:
     started = now()
     try:
-        if known.polled:
+        if known.lent is POLLED:
             with known.lock:
                 return put(data)
         return put(data)

@@ -17,7 +17,7 @@ from ._failing import fail, mode_of
 from ._lending import poll
 from ._limits import Limit
 from ._recorder import recorded_from_c_on, recording
-from ._route import note, recall
+from ._route import POLLED, note, recall
 from ._scope import READ, WRITE
 from ._system import now
 from ._wait import governing, ready_before
@@ -62,7 +62,7 @@ def must_wait(
         if type(exc) in _WANTS and mode_of(sock) != 0:
             return _WANTS[type(exc)]
         known = recall(sock)
-        may_doubt = doubts > 0 and known is not None and known.lent
+        may_doubt = doubts > 0 and known is not None and known.lent is not None
         if may_doubt and isinstance(exc, _DOUBTFUL) and _is_open(sock):
             return _BY_NAME.get(operation, READ)  # what was wanted, another thread overwrote
         fail(sock, exc, operation, elapsed=now() - started, bytes_sent=sent)
@@ -98,7 +98,7 @@ def go_on(
     try:
         while wanted is None or ready_before(end, sock, wanted):
             try:
-                if not known.polled:  # or no longer: C waits
+                if known.lent is not POLLED:  # or no longer: C waits
                     return on_open(sock, call, *args)
                 with known.lock:
                     return on_open(sock, call, *args)
