@@ -261,7 +261,7 @@ def _in_main_interpreter() -> bool:
     if hasattr(_thread, "_is_main_interpreter"):  # from Python 3.12 on
         return bool(_thread._is_main_interpreter())
     try:
-        import _xxsubinterpreters as interpreters
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
     except (ImportError, OSError):  # not built, or no descriptor is free
         return True
     return bool(interpreters.get_current() == interpreters.get_main())
