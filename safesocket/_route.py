@@ -11,6 +11,7 @@ subclass may define ``__eq__`` or be unhashable, which a WeakKeyDictionary would
 from __future__ import annotations
 
 import _socket
+from functools import partial
 from weakref import ref
 
 from . import _tcpinfo
@@ -44,7 +45,6 @@ class Note(ref["Socket"]):
         "address",
         "asked",
         "forever",
-        "key",
         "lent",
         "limits",
         "lock",
@@ -55,7 +55,6 @@ class Note(ref["Socket"]):
         "term",
     )
 
-    key: int
     role: str
     asked: Any  #: the address as the program gave it
     address: Any  #: the sockaddr of the peer, where it differs from *asked*
@@ -72,11 +71,6 @@ class Note(ref["Socket"]):
 _notes: dict[int, Note] = {}
 
 
-def _forget(note: Note, notes: dict[int, Note] = _notes) -> None:
-    # Runs before the socket's memory is freed, so the key cannot be somebody else's yet.
-    notes.pop(note.key, None)
-
-
 def recall(sock: Socket) -> Note | None:
     """Return the note about *sock*, if there is one."""
     return _notes.get(id(sock))
@@ -87,13 +81,14 @@ def note(sock: Socket) -> Note:
     key = id(sock)
     found = _notes.get(key)
     if found is None:
-        found = Note(sock, _forget)
-        found.key = key
+        # Before the socket's memory is freed, so the key cannot be somebody else's yet; and by C
+        # alone, in which no signal's handler can raise: the next one there had this note.
+        found = Note(sock, partial(_notes.pop, key))
         found.role = FRESH
         found.asked = found.address = found.limits = None
         found.forever = found.lent = found.polled = False
         found.lock = found.own = found.peer = found.term = None
-        _notes[key] = found
+        found = _notes.setdefault(key, found)  # another thread may have been here meanwhile
     return found
 
 

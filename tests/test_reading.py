@@ -48,6 +48,7 @@ from tests.helpers import (
     put_receipt,
     set_kernel_timeout,
     set_nonblocking_behind_python,
+    skip_if_traced,
     still_waits,
     stopped_by,
     tcp,
@@ -858,3 +859,22 @@ def test_descriptors_go_with_their_sockets():
         for _ in range(100):
             outcome(sock.recv, 1)
         assert descriptors() == before
+
+
+def test_note_that_is_made_twice_at_once():
+    """What another thread, or a signal's handler, notes meanwhile is noted in the same place."""
+    skip_if_traced()
+
+    def profiler(_frame, event, arg):
+        if event == "c_return" and arg.__name__ == "get":
+            sys.setprofile(None)
+            notes.append(_route.note(sock))
+
+    notes = []
+    with safesocket.socket() as sock:
+        sys.setprofile(profiler)
+        try:
+            notes.append(_route.note(sock))
+        finally:
+            sys.setprofile(None)
+        assert notes[0] is notes[1] is _route.recall(sock)
