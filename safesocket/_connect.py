@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import socket as stdlib
+from contextvars import copy_context
 from functools import partial
 from socket import gaierror
 from types import FunctionType
@@ -83,11 +84,9 @@ def _found(look_up: Callable[..., Any], host: Any, port: Any, block: timeouts | 
     """Return what *look_up* finds, within the limits of *block*, of the family that is wanted."""
     family = _addresses.only()
     try:
-        if block is None:
-            found = look_up(host, port, family, stdlib.SOCK_STREAM)
-        else:
-            with block:
-                found = look_up(host, port, family, stdlib.SOCK_STREAM)
+        call = partial(look_up, host, port, family, stdlib.SOCK_STREAM)
+        # In a copy: a signal's handler that raises as the block ends cannot leave it in force here.
+        found = call() if block is None else copy_context().run(_within, block, call)
         return _wanted(found, family, (host, port)) if family else list(found)
     except HostNotFoundError as error:
         if family:
@@ -95,6 +94,11 @@ def _found(look_up: Callable[..., Any], host: Any, port: Any, block: timeouts | 
                 error, f"{_addresses.NAMES[family]} alone is asked for: see configure(family=)"
             )
         raise
+
+
+def _within(block: timeouts, call: Callable[[], Any]) -> Any:
+    with block:
+        return call()
 
 
 def _wanted(found: list[Any], family: int, asked: tuple[Any, Any]) -> list[Any]:

@@ -181,15 +181,19 @@ def _connect_within(
     if limit.source == DEADLINE and not limit.seconds:
         raise TimeoutError("timed out")
     mode = _system.gettimeout(sock)
-    _system.settimeout(sock, 0)
     try:
+        _system.settimeout(sock, 0)
         number = first(sock, address)
         if number in UNDER_WAY and ready_before(end, sock, WRITE):
             number = outcome(sock, address)
         if number in _UNFINISHED:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
-        _system.set_mode(sock, mode)  # closed by another thread, or by a signal's handler
+        try:  # by C alone: a signal's handler may raise where a function in Python begins
+            _system.settimeout(sock, mode)
+        except OSError:
+            if _system.fileno(sock) >= 0:  # not closed by another thread, or by such a handler
+                raise
     if number:
         raise _system.os_error(number)
 

@@ -20,7 +20,7 @@ _inet_pton = _socket.inet_pton
 
 _NUMERALS = "0123456789abcdefABCDEFxX."
 _DECIMALS = "0123456789."
-_BROADCAST = ("<broadcast>", b"<broadcast>")  # a name of CPython's, not of the C library's
+_BROADCAST = "<broadcast>"  # a name of CPython's, not of the C library's
 
 _MOST_NUMBERS = 1024
 #: numbers seen before: is_number takes 0.5 µs, which is much beside a sendto
@@ -41,8 +41,7 @@ def is_number(host: Any) -> bool:
     That is IPv4 in all forms of inet_aton(3) (127.1, 0x7f000001) but with nothing behind it,
     and IPv6, with or without a scope.
     """
-    if isinstance(host, (bytes, bytearray)):
-        host = host.decode("latin-1")
+    host = _as_text(host)
     if not isinstance(host, str):
         return False
     if host in _numbers:
@@ -53,6 +52,10 @@ def is_number(host: Any) -> bool:
         _numbers.clear()
     _numbers.add(host)
     return True
+
+
+def _as_text(host: Any) -> Any:
+    return host.decode("latin-1") if isinstance(host, (bytes, bytearray)) else host
 
 
 def _parses(host: str) -> bool:
@@ -81,12 +84,12 @@ def _addresses(host: Any = None, _port: Any = None, *rest: Any) -> bool:
 def _address(host: Any = None, *_: Any) -> bool:
     if not isinstance(host, (str, bytes, bytearray)):
         return True
-    return not host or host in _BROADCAST or is_number(host)
+    return not host or _as_text(host) == _BROADCAST or is_number(host)
 
 
 def _address_ex(host: Any = None, *_: Any) -> bool:
     # gethostbyname(3) reads fewer forms than getaddrinfo(3): 0x7f.1 is a name to it.
-    text = host.decode("latin-1") if isinstance(host, (bytes, bytearray)) else host
+    text = _as_text(host)
     return not isinstance(text, str) or (not text.strip(_DECIMALS) and is_number(text))
 
 

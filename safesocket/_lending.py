@@ -30,6 +30,7 @@ from ._scope import READ, WRITE
 from ._system import clear_timeouts, fileno, is_nonblocking, set_blocking, set_timeout, timeout_of
 from ._system import gettimeout as gettimeout_in_c
 from ._system import set_mode as _set_timeout_in_c
+from ._system import settimeout as settimeout_in_c
 from ._wait import check_deadline, governing
 
 TYPE_CHECKING = False
@@ -123,8 +124,8 @@ def give_back(sock: Socket) -> None:
     if known is None or not known.lent:
         return
     known.lent = known.term = None
-    try:
-        _set_timeout_in_c(sock, known.own)
+    try:  # by C alone: a signal's handler may raise where a function in Python begins
+        settimeout_in_c(sock, known.own)
         clear_timeouts(sock)
     except OSError:  # closed; the mode is set even so
         if fileno(sock) >= 0:

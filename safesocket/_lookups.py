@@ -13,6 +13,7 @@ import os
 from collections import deque
 from contextvars import copy_context
 from socket import EAI_AGAIN, AddressFamily, AddressInfo, SocketKind
+from sys import is_finalizing
 from time import sleep
 
 from ._system import now
@@ -256,6 +257,16 @@ def _insist(call: Callable[..., None], *args: Any) -> None:
             failed = True
 
 
+def _in_main_interpreter() -> bool:
+    if hasattr(_thread, "_is_main_interpreter"):  # from Python 3.12 on
+        return bool(_thread._is_main_interpreter())
+    try:
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+    except (ImportError, OSError):  # not built, or no descriptor is free
+        return True
+    return bool(interpreters.get_current() == interpreters.get_main())
+
+
 class _Pool:
     """The threads, and the look-ups that they make.
 
@@ -285,9 +296,9 @@ class _Pool:
         """Ask what *call* answers; None if there is no thread to ask and none can be started.
 
         Nor is one asked by a signal's handler that has come while this thread holds the lock: the
-        answer would need it, too.
+        answer would need it, too. Nor when the interpreter ends: only this thread still runs.
         """
-        if self._lock._is_owned():  # type: ignore[attr-defined]
+        if is_finalizing() or self._lock._is_owned():  # type: ignore[attr-defined]
             return None
         key = _key(call, args)
         with self._lock:
@@ -325,6 +336,8 @@ class _Pool:
             self._start(_Thread(lookup))
 
     def _start(self, thread: _Thread) -> None:
+        if not _in_main_interpreter():  # one below it may not end before its threads: a fatal error
+            raise RuntimeError("threads outlive a sub-interpreter")
         if not self._stack:
             _start(thread.run, (self,))
             return

@@ -12,7 +12,7 @@ from contextlib import suppress
 from . import _system
 from ._redaction import shown
 from ._roles import ACCEPTED, BOUND, PAIRED
-from ._route import _notes, all_notes, name_by
+from ._route import all_notes, name_by, recall
 from ._wording import place
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ ITSELF = "(socket pairs)"
 
 def recorded(sock: Socket, phase: str, started: float) -> None:
     """Record that *sock* has waited for *phase* since *started*."""
-    known = _notes.get(id(sock))
+    known = recall(sock)
     _add(((known and known.peer) or named(sock), phase, started, _now()))
 
 
@@ -91,7 +91,7 @@ def recorded_failure(error: SafeSocketError) -> None:
 
 def named(sock: Socket) -> str:
     """Return what the peer of *sock* is called; remember it if anything is of that socket."""
-    known = _notes.get(id(sock))
+    known = recall(sock)
     if known is None:
         return called(name_by(_system.getpeername, sock))
     if known.role in (ACCEPTED, BOUND):

@@ -81,21 +81,31 @@ def _forget(note: Note, notes: dict[int, Note] = _notes) -> None:
 
 def recall(sock: Socket) -> Note | None:
     """Return the note about *sock*, if there is one."""
-    return _notes.get(id(sock))
+    found = _notes.get(id(sock))
+    if found is None or found() is None:  # a signal's handler has raised where _forget begins
+        return None
+    return found
 
 
 def note(sock: Socket) -> Note:
     """Return the note about *sock*; make it if there is none."""
-    key = id(sock)
-    found = _notes.get(key)
+    found = recall(sock)
     if found is None:
         found = Note(sock, _forget)
-        found.key = key
+        found.key = id(sock)
         found.role = FRESH
         found.asked = found.address = found.limits = None
         found.forever = False
         found.lent = found.lock = found.own = found.peer = found.term = None
-        _notes[key] = found
+        found = _entered(found)
+    return found
+
+
+def _entered(made: Note) -> Note:
+    """Return *made*, or what another thread or a signal's handler has noted meanwhile."""
+    found = _notes.setdefault(made.key, made)
+    if found() is None:
+        found = _notes[made.key] = made
     return found
 
 

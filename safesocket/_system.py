@@ -14,6 +14,7 @@ import os
 import select
 import sys
 import time
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -309,11 +310,11 @@ def without_waiting(call: Callable[..., Any], sock: Any, *args: Any) -> Any:
     Its descriptor is non-blocking already, only C waits on its behalf, and cannot be told not
     to. So the call is made on another object with the same socket behind it.
     """
-    try:
-        fd = _socket.dup(fileno(sock))
+    adopt = partial(_C, family(sock), kind(sock) | _NONBLOCKING, proto(sock))
+    try:  # both steps in C: a signal's handler that raises in between would leave a descriptor
+        twin = next(map(adopt, map(_socket.dup, (fileno(sock),))))
     except OSError:  # closed, or no descriptor is free: then its own timeout has to do
         return call(sock, *args)
-    twin = _C(family(sock), kind(sock) | _NONBLOCKING, proto(sock), fd)
     try:
         if fileno(sock) < 0:  # closed meanwhile: the number may have been somebody else's by then
             return call(sock, *args)

@@ -18,7 +18,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from fcntl import F_GETFL, F_SETFL, fcntl
 from pathlib import Path
@@ -359,6 +359,31 @@ def stopped_by(kind):
     with within(LIMIT), pytest.raises(kind) as it, alarms(handler, LIMIT):
         yield
     assert (it.value.__context__, it.value.__cause__) == (None, None)
+
+
+def stopped_at(moment, call):
+    """Make *call*, and stop it at a *moment*; tell whether it has so many.
+
+    They are those at which Python calls the handlers of signals, in the end: as a function in
+    Python begins, and as one in C has returned.
+    """
+    skip_if_traced()
+    left = moment
+
+    def profiler(_frame, event, _arg):
+        nonlocal left
+        left -= event in ("call", "c_return")
+        if not left:
+            sys.setprofile(None)
+            raise Stop
+
+    with suppress(Stop, OSError):
+        sys.setprofile(profiler)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
+    return left <= 0
 
 
 def builtin_of(exc):

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import gc
 import math
+import os
 import socket
 import sys
 import threading
@@ -66,6 +67,7 @@ from tests.helpers import (
     put_receipt,
     set_kernel_timeout,
     set_nonblocking_behind_python,
+    stopped_at,
     stopped_by,
     tcp_pair,
     within,
@@ -1077,3 +1079,16 @@ def test_wait_ended_by_signal_handler(mode, kind):
     with connected(mode=mode) as (sock, _peer), stopped_by(kind), deadline(GUARD / 2):
         sock.recv(1)
     assert remaining() is None
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # of what C has to close then
+def test_read_stopped_at_any_moment():
+    """Whenever a handler raises, no descriptor is left."""
+    with connected(mode=GUARD) as (sock, peer), deadline(GUARD / 2):
+        peer.send(b"x")
+        before = os.listdir("/dev/fd")
+        for moment in count(1):
+            if not stopped_at(moment, lambda: sock.recv(1, MSG_PEEK)):
+                break
+            assert os.listdir("/dev/fd") == before, moment
+    assert moment > 10

@@ -647,6 +647,8 @@ USE = """
         safesocket.create_connection(("127.0.0.1", 1), timeout=None).close()
     except ConnectionRefusedError as exc:
         assert "connect to 127.0.0.1:1 after" in str(exc)
+    for host in ("localhost", b"localhost", "<broadcast>", b"<broadcast>"):
+        safesocket.gethostbyname(host)
 """
 
 
@@ -660,15 +662,17 @@ def test_interpreter_options(options):
     assert printed(USE, *options) == "fine"
 
 
-def test_subinterpreter():
-    """It imports and works in an interpreter inside the interpreter."""
+@pytest.mark.parametrize("isolated", [True, False])
+def test_subinterpreter(isolated):
+    """It imports and works in an interpreter inside the interpreter, which ends as any other."""
     script = f"""
         try:
             import _interpreters as interpreters
+            inner = interpreters.create("isolated" if {isolated} else "legacy")
         except ImportError:
             import _xxsubinterpreters as interpreters
+            inner = interpreters.create(isolated={isolated})
         import safesocket, textwrap
-        inner = interpreters.create()
         failure = interpreters.run_string(inner, textwrap.dedent({USE!r}))
         assert not failure, failure
         interpreters.destroy(inner)

@@ -48,6 +48,7 @@ from tests.helpers import (
     put_receipt,
     set_kernel_timeout,
     set_nonblocking_behind_python,
+    skip_if_traced,
     still_waits,
     stopped_by,
     tcp,
@@ -858,3 +859,35 @@ def test_descriptors_go_with_their_sockets():
         for _ in range(100):
             outcome(sock.recv, 1)
         assert descriptors() == before
+
+
+def test_note_that_is_made_twice_at_once():
+    """What another thread, or a signal's handler, notes meanwhile is noted in the same place."""
+    skip_if_traced()
+
+    def profiler(_frame, event, arg):
+        if event == "c_return" and arg.__name__ == "get":
+            sys.setprofile(None)
+            notes.append(_route.note(sock))
+
+    notes = []
+    with safesocket.socket() as sock:
+        sys.setprofile(profiler)
+        try:
+            notes.append(_route.note(sock))
+        finally:
+            sys.setprofile(None)
+        assert notes[0] is notes[1] is _route.recall(sock)
+
+
+def test_note_of_a_socket_that_is_no_more():
+    """What a signal's handler that raises keeps from being forgotten is not the next socket's."""
+    with safesocket.socket() as sock:
+        left = _route.note(sock)
+    del sock
+    with safesocket.socket() as sock:
+        _route._notes[id(sock)] = left
+        assert _route.recall(sock) is None
+        made = _route.note(sock)
+        assert made() is sock
+        assert _route.recall(sock) is made

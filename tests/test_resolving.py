@@ -976,6 +976,24 @@ def test_exit_while_look_ups_are_stuck(way, net):
         assert set(said(net, script)) == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["thread gone", "thread waits for more"])
+def test_look_up_while_the_interpreter_ends(waits):
+    """It is made at once: no other thread runs any more, though it can be started, or is there."""
+    script = f"""
+        import safesocket
+
+        class Last:
+            def __del__(self, look_up=safesocket.gethostbyname, print=print):
+                print(look_up(b"localhost"), flush=True)
+
+        last = Last()
+        if {waits}:
+            safesocket.gethostbyname(b"localhost")
+    """
+    with within(3):
+        assert set(printed(script).split()) == {"127.0.0.1"}
+
+
 # Where there are too many.
 
 

@@ -14,12 +14,14 @@ import socket
 import ssl
 import threading
 from contextlib import closing, nullcontext, suppress
+from functools import partial
+from itertools import count
 
 import pytest
 
 import safesocket
 import safesocket.ssl as safe_ssl
-from safesocket import errors
+from safesocket import _lending, errors
 from tests.helpers import (
     GUARD,
     LIMIT,
@@ -32,6 +34,7 @@ from tests.helpers import (
     needs_alarm,
     set_kernel_timeout,
     still_waits,
+    stopped_at,
     within,
 )
 from tests.tls import (
@@ -112,6 +115,19 @@ def test_timeout_set_during_a_wait(form):
             accepted.sendall(b"late")
             assert waited
             assert reading.result(GUARD) == b"late"
+
+
+@safe_forms
+def test_mode_given_back_is_stopped_at_any_moment(form):
+    """Whenever a signal's handler raises, as at the end of a handshake, the mode is back."""
+    with form() as lib, tls_pair(lib) as (sock, _):
+        for moment in count(1):
+            _lending.poll(sock)
+            more = stopped_at(moment, partial(_lending.give_back, sock))
+            assert seen(sock) == expected(None), moment
+            if not more:
+                break
+    assert moment > 2
 
 
 def test_uninstall_during_a_wait():
