@@ -132,6 +132,10 @@ _DRIPS = (
     "bytes came during this wait, the last {since} ago, but not enough of them: {they} or the path "
     "is slow, or another thread reads here, too"
 )
+_ONLY_TLS = (
+    "bytes came during this wait, the last {since} ago, but no data in them: what TLS sends for "
+    "itself (session tickets, after a handshake), or part of a record; since then {they} is silent"
+)
 
 # The connection is over.
 
@@ -234,7 +238,9 @@ def _nothing_taken(error: e.SafeSocketError, tcp: Facts) -> str | None:  # noqa:
 def _dripping(error: e.SafeSocketError, tcp: Facts) -> str | None:
     since = tcp["since_data_received"]
     waited = min(error.elapsed or 0.0, error.timeout or 0.0)
-    return _DRIPS if since is not None and since + _TICKS < waited else None
+    if since is None or since + _TICKS >= waited:
+        return None
+    return _ONLY_TLS if error.operation == "read" else _DRIPS  # recv() of TLS is a read()
 
 
 def _stuck(tcp: Facts) -> str | None:
