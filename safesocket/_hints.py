@@ -92,7 +92,7 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
     e.AddressInUseError: (
         "another socket holds this local address: of a second instance of this program, of "
         "another process (ss -ltunp or lsof -i tell), or of a connection that has just ended; "
-        "SO_REUSEADDR helps with the latter"
+        "SO_REUSEADDR helps with the latter (on Linux, if that had set it, too)"
     ),
     e.BindDeniedError: (
         "this process may not take that address: ports below 1024 need a privilege, a path "

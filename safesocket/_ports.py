@@ -69,8 +69,8 @@ def _connected(rows: list[Row], look: Look) -> str | None:
     one = len(rows) == 1
     ended = "a connection that has ended holds" if one else f"{len(rows):,} that have ended hold"
     return (
-        f"nobody listens there: {ended} it, for a minute or so (TIME_WAIT and the like); with "
-        "SO_REUSEADDR set before bind() a server has it at once"
+        f"nobody listens there: {ended} it, for a minute or so (TIME_WAIT and the like); a server "
+        "that sets SO_REUSEADDR before bind() has it at once after one that had set it, too"
     )
 
 

@@ -264,15 +264,32 @@ def test_port_held_by_a_connection():
 
 def test_port_held_by_connections_that_have_ended():
     """Where only TIME_WAIT holds the port, SO_REUSEADDR is the advice."""
-    with connection() as (client, accepted):
-        accepted.close()  # first: so that TIME_WAIT is on its side
-        address = client.getpeername()
-        client.close()
-    said = hint_of("bind", address)
-    assert said == (
-        "nobody listens there: a connection that has ended holds it, for a minute or so "
-        "(TIME_WAIT and the like); with SO_REUSEADDR set before bind() a server has it at once"
-    )
+    for they_set_it in (False, True):
+        address = just_ended(they_set_it)
+        said = hint_of("bind", address)
+        assert said == (
+            "nobody listens there: a connection that has ended holds it, for a minute or so "
+            "(TIME_WAIT and the like); a server that sets SO_REUSEADDR before bind() has it at "
+            "once after one that had set it, too"
+        )
+        with stdlib.socket() as server:
+            server.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            if they_set_it:
+                server.bind(address)
+            else:
+                assert raised_by(server.bind, address).errno == errno.EADDRINUSE
+
+
+def just_ended(sets_reuse):
+    """Return the address of a server with a connection that it has ended first: TIME_WAIT."""
+    with stdlib.socket() as server, stdlib.socket() as client:
+        server.setsockopt(SOL_SOCKET, SO_REUSEADDR, sets_reuse)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        server.accept()[0].close()
+        assert client.recv(1) == b""
+        return server.getsockname()
 
 
 def test_port_held_by_something_else_than_what_has_ended():
