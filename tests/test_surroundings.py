@@ -705,7 +705,10 @@ def test_ipv6_switched_off(without_ipv6):
     """Neither bind() nor connect() to ::1 can work, and the hint says why."""
     for operation in ("bind", "connect"):
         said = without_ipv6.run(hint_of, operation, ("::1", 80), AF_INET6)
-        assert said == "no interface of this machine has an IPv6 address: IPv6 is switched off"
+        assert said == (
+            "no interface of this machine has an IPv6 address: IPv6 is switched off, or not even "
+            "the loopback is up"
+        )
 
 
 @needs_ipv6
@@ -714,7 +717,7 @@ def test_ipv6_without_loopback():
     with netns.cable() as (here, _):
         here.set("net/ipv6/conf/lo/disable_ipv6", 1)
         said = here.run(hint_of, "connect", ("::1", 80), AF_INET6)
-    assert said == "the loopback interface has no ::1: IPv6 is switched off on it"
+    assert said == "the loopback interface has no ::1: IPv6 is switched off on it, or it is down"
 
 
 def test_no_route():
@@ -729,8 +732,8 @@ def test_no_route():
         four
         == datagram
         == (
-            "this machine has no IPv4 route to there, nor a default route: no interface but the "
-            "loopback is up"
+            "this machine has no IPv4 route to there, nor a default route: no interface is up and "
+            "has an IPv4 address, except the loopback at most"
         )
     )
     assert other == "this machine has no IPv4 route to there, nor a default route"
@@ -738,6 +741,19 @@ def test_no_route():
         "this machine has no IPv6 route to there, nor a default route: it may have no IPv6 at all; "
         "an IPv4 address of the host may be reached"
     )
+
+
+def test_no_route_for_want_of_an_address():
+    """An interface that is up may lack an address, or have one and no route, as of a tunnel."""
+    no_route = "this machine has no IPv4 route to there, nor a default route"
+    nobody = "no interface is up and has an IPv4 address"
+    with netns.cable() as (here, _):
+        for change, why in (
+            ("addr flush dev wire", f": {nobody}, except the loopback at most"),
+            ("addr add 10.77.0.1/32 dev wire", ""),
+        ):
+            here.ip(change)
+            assert here.run(hint_of, "connect", ("192.0.2.1", 80)) == no_route + why
 
 
 def test_route_that_leads_nowhere():
@@ -762,6 +778,23 @@ def test_route_that_forbids():
             here.ip(f"route delete {sort} 192.0.2.0/24")
     assert "a route of this machine" in said["unreachable"]
     assert said["blackhole"].startswith("a route of this machine discards what goes there")
+
+
+def test_socket_that_is_bound_to_the_loopback():
+    """Who is bound to 127.0.0.1 cannot talk to others, and the routes are not to blame."""
+    with netns.cable() as (here, there):
+        said = []
+        for kind in (SOCK_STREAM, SOCK_DGRAM):
+            with here.run(safesocket.socket, AF_INET, kind) as sock:
+                sock.bind(("127.0.0.1", 0))
+                said.append(here.run(hint, sock.connect, (there.hosts[0], 80)))
+        source = {"timeout": GUARD, "source_address": ("127.0.0.1", 0)}
+        connect = partial(safesocket.create_connection, (there.hosts[0], 80), **source)
+        said.append(here.run(hint, connect))
+    assert set(said) == {
+        "this socket is bound to 127.0.0.1, from where only this machine can be reached: bind it "
+        "to another address (source_address), or to none"
+    }
 
 
 @needs_ipv6
