@@ -144,6 +144,11 @@ _UNACKNOWLEDGED = (
     "the kernel gave the connection up: {waiting} never acknowledged, last heard from {heard} "
     "ago: host or path is down"
 )
+_WINDOW_STAYED_CLOSED = (
+    "the kernel gave the connection up (TCP_USER_TIMEOUT): the receive window of {they} stayed "
+    "closed, its program does not read ({acked} acknowledged, {waiting} waiting; last heard from "
+    "{heard} ago), unless host or path went down after that"
+)
 _KEEPALIVE = (
     "the kernel gave the connection up: its keepalive probes were not answered, last heard from "
     "{heard} ago: host or path is down, or something between has forgotten the connection"
@@ -294,6 +299,8 @@ def _so_far(tcp: Facts) -> str:
 
 
 def _lost(error: e.SafeSocketError, tcp: Facts) -> str:  # noqa: ARG001
+    if _is_closed(tcp) and tcp["probes"] < _MANY_PROBES:
+        return _WINDOW_STAYED_CLOSED
     return _UNACKNOWLEDGED if _waiting(tcp) or tcp["retransmits"] else _KEEPALIVE
 
 

@@ -443,6 +443,17 @@ def test_kernel_gives_up_what_is_not_acknowledged():
     assert exchanged(error) == (1010, 10, 3)
 
 
+def test_kernel_gives_up_on_a_stopped_reader():
+    """A peer that answers each probe of its closed window is not down when the kernel gives up."""
+    with testing.stops_reading(after=1000) as address, connected_to(address) as sock:
+        sock.setsockopt(IPPROTO_TCP, USER_TIMEOUT, 300)
+        safesocket.set_timeouts(sock, write=GUARD)
+        error = failure(sock.sendall, MUCH)
+    assert isinstance(error, errors.PeerLostError)
+    assert "the receive window of the other side stayed closed, its program does not" in error.hint
+    assert f"({error.tcp.bytes_acked} bytes acknowledged, " in error.hint
+
+
 def test_router_that_says_why():
     """A connection that a router has declared dead had been there: how far it came is told."""
     with road() as (here, router, there), connection(here, there) as (sock, _):
