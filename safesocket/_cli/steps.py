@@ -7,6 +7,7 @@ and TLS send.
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import struct
@@ -15,7 +16,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, NamedTuple
 
-from safesocket.errors import SafeSocketError, SocketTimeoutError, TLSError, UnreachableError
+from safesocket.errors import (
+    AddressNotAvailableError,
+    SafeSocketError,
+    SocketTimeoutError,
+    TLSError,
+    UnreachableError,
+)
 
 from .._addresses import NAMES, in_order, only
 from .._deadline import deadline
@@ -95,10 +102,16 @@ def _connect(connection: Connection, family: int, address: Any) -> Socket | None
         return sock
     except SafeSocketError as exc:
         connection.error = exc.with_traceback(None)
-        connection.routed = not isinstance(exc, UnreachableError) or _has_route(family, address)
+        connection.routed = not _may_be_lost_here(exc) or _has_route(family, address)
         return None
     finally:
         connection.seconds = now() - began
+
+
+def _may_be_lost_here(exc: SafeSocketError) -> bool:
+    """Tell whether *exc* may mean that there is no way: no route, no address, no such family."""
+    lost = isinstance(exc, (UnreachableError, AddressNotAvailableError))
+    return lost or exc.errno == errno.EAFNOSUPPORT
 
 
 def _has_route(family: int, address: Any) -> bool:
@@ -107,7 +120,7 @@ def _has_route(family: int, address: Any) -> bool:
         with Socket(family, socket.SOCK_DGRAM) as sock:
             sock.connect(address)
     except SafeSocketError as exc:
-        return not isinstance(exc, UnreachableError)
+        return not _may_be_lost_here(exc)
     return True
 
 
