@@ -440,6 +440,25 @@ def test_all_are_listened_to_at_the_same_time(seen, monkeypatch):
     assert '"hello"' in lines[-1]
 
 
+def test_each_is_timed_by_itself(known, monkeypatch):
+    """Who comes second has waited as long as who comes first, and its greeting came when it did."""
+
+    def late(sock):
+        time.sleep(0.1)
+        sock.sendall(b"hello")
+
+    with ExitStack() as stack:
+        first, last = (stack.enter_context(testing.never_answers()) for _ in range(2))
+        names_stand_for(monkeypatch, first, stack.enter_context(serving(late)), last)
+        document = known("db.test:80", "--first-byte", "0.4")
+    ends = [one["first_byte"]["end"] for one in document["connections"]]
+    times = [one["first_byte"]["seconds"] for one in document["connections"]]
+    assert ends == ["silence", "data", "silence"]
+    assert times[0] >= 0.4
+    assert times[2] >= 0.4
+    assert 0.05 < times[1] < 0.4
+
+
 # The look-up.
 
 needs_network = pytest.mark.skipif(bool(trouble_with_networks()), reason="no network of our own")
