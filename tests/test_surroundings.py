@@ -16,6 +16,7 @@ import signal
 import socket as stdlib
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
@@ -27,6 +28,7 @@ import pytest
 import safesocket
 from safesocket import _descriptors, _hostnames, _ports, _proc, _route, _surroundings, errors
 from safesocket._route import Route
+from safesocket._system import now
 from tests import nameserver, netns
 from tests.failures import looking_up, raised_by
 from tests.helpers import GUARD, assert_travels, descriptors, listening, needs_ipv6, printed, within
@@ -1222,9 +1224,14 @@ sock = socket.create_server(("127.0.0.1", {1}))
 """
 
 
+def most_descriptors():
+    """Return how many descriptors a process may have here, 20,000 at most."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 20_000)
+
+
 def test_look_ends_in_time(monkeypatch):
     """Where the holder is among very many descriptors, the look ends before it is found."""
-    most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 20_000)
+    most = most_descriptors()
     with stdlib.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()
@@ -1235,6 +1242,23 @@ def test_look_ends_in_time(monkeypatch):
         assert said.startswith((f"a process of user {ME} (as", "another socket holds"))
         monkeypatch.setattr(_surroundings, "BUDGET", GUARD)
         assert f"pid {pid}" in hint_of("bind", address)
+
+
+def test_look_is_not_as_long_as_a_list_of_descriptors():
+    """Of very many descriptors only as many are listed as there is time for."""
+
+    def took(call, *args):
+        started = time.perf_counter()
+        call(*args)
+        return time.perf_counter() - started
+
+    def looked():
+        with pytest.raises(_proc.UnseenError):
+            _proc.holder(1, now() + listing / 20)
+
+    with another_process(MANY.format(most_descriptors(), 0)) as pid:
+        listing = min(took(os.listdir, f"/proc/{pid}/fd") for _ in range(3))
+        assert min(took(looked) for _ in range(5)) < listing / 2
 
 
 def test_no_time_at_all(monkeypatch, folder):
@@ -1327,7 +1351,7 @@ def test_audit_hook_that_forbids_files():
         server = socket.create_server(("127.0.0.1", 0))
         sock, again = socket.socket(), socket.socket()
         def hook(event, args):
-            if event in ("open", "os.listdir", "import"):
+            if event in ("open", "os.scandir", "import"):
                 raise forbidden("no files")
         sys.addaudithook(hook)
         for forbidden in (RuntimeError, PermissionError, FileNotFoundError):
