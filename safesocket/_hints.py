@@ -11,6 +11,7 @@ import _socket
 
 from . import _tcphints, _tlshints
 from . import errors as e
+from ._addresses import NAMES
 from ._hostnames import oddity
 from ._roles import ACCEPTED, FRESH
 
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
+_SPELLING = (
+    ": check its spelling, and for an internal name which name servers this machine asks (VPN, "
+    "resolv.conf)"
+)
+_NONE_OF_A_FAMILY = (
+    "no {family} address is known for this host name, which may have others" + _SPELLING
+)
+
 _HINTS: dict[type[e.SafeSocketError], str] = {
-    e.HostNotFoundError: (
-        "no address is known for this host name: check its spelling, and for an internal name "
-        "which name servers this machine asks (VPN, resolv.conf)"
-    ),
+    e.HostNotFoundError: "no address is known for this host name" + _SPELLING,
     e.ResolverError: (
         "the name service could not answer, which says nothing about the name: check the "
         "network and the name servers of this machine, then try again"
@@ -296,9 +302,10 @@ def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route:
     if error.code in _LOOKUPS:
         return _LOOKUPS[error.code]
     odd = oddity(route.host, is_unknown=leaf is e.HostNotFoundError)
-    return odd or "; ".join(
-        filter(None, (_HINTS[leaf] + _how_to_wait_longer(error), route.finding))
-    )
+    text = _HINTS[leaf]
+    if leaf is e.HostNotFoundError and route.family in NAMES:
+        text = _NONE_OF_A_FAMILY.format(family=NAMES[route.family])
+    return odd or "; ".join(filter(None, (text + _how_to_wait_longer(error), route.finding)))
 
 
 def _tables(error: e.SafeSocketError, route: Route) -> list[dict[type[e.SafeSocketError], str]]:

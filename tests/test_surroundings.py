@@ -1091,6 +1091,33 @@ def test_name_server_that_fails():
     assert (process.stdout, process.stderr) == (2 * said, "")
 
 
+def test_name_that_has_addresses_of_another_family_only():
+    """A name that is there is not said to have no address: it has none of the family asked for."""
+    if nameserver.trouble_with_networks():
+        pytest.skip(nameserver.trouble_with_networks())
+    with nameserver.network() as name:
+        process = nameserver.run_in(
+            name,
+            """
+            for look_up, host in (
+                (lambda host: socket.getaddrinfo(host, 1, socket.AF_INET6), "there.test"),
+                (lambda host: socket.socket(socket.AF_INET6).connect((host, 1)), "there.test"),
+                (lambda host: socket.socket().connect((host, 1)), "gone.test"),
+                (socket.gethostbyname, "gone.test"),
+                (lambda host: socket.getaddrinfo(host, 1), "gone.test"),
+            ):
+                try:
+                    look_up(host)
+                except errors.HostNotFoundError as error:
+                    print(error.hint.partition(":")[0])
+            """,
+        )
+    none = "no {}address is known for this host name"
+    others = f"{none}, which may have others"
+    said = [*2 * [others.format("IPv6 ")], *2 * [others.format("IPv4 ")], none.format("")]
+    assert (process.stdout.splitlines(), process.stderr) == (said, "")
+
+
 # --- Hosts that may not be shown ----------------------------------------------------------------
 
 HIDDEN = """
