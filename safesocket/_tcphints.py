@@ -47,8 +47,8 @@ _HOST_UNREACHABLE = (
 )
 _INVALID = (
     "a route of this machine discards what goes there (type blackhole: ip route get shows it), or "
-    "the address does not suit the socket: a link-local one needs its interface (fe80::1%eth0), and "
-    "from 127.0.0.1 only this machine can be reached"
+    "the address does not suit the socket: a link-local one needs its interface (fe80::1%eth0), "
+    "and from 127.0.0.1 only this machine can be reached"
 )
 
 # Connecting.

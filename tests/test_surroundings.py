@@ -149,7 +149,23 @@ def test_port_held_by_another_process(theirs, ours, kind):
         said = hint_of("bind", (ours, port), AF_INET6 if ":" in ours else AF_INET, kind)
     does = "listens on" if kind == SOCK_STREAM else "has"
     where = f"[{theirs}]:{port}" if ":" in theirs else f"{theirs}:{port}"
-    assert said == f"holder (pid {pid}, user {ME}) {does} {where} already"
+    doubt = ", unless that is for IPv6 alone" if (theirs, ours) == ("::", "127.0.0.1") else ""
+    assert said == f"holder (pid {pid}, user {ME}) {does} {where} already{doubt}"
+
+
+@needs_ipv6
+@pytest.mark.parametrize("kind", [SOCK_STREAM, SOCK_DGRAM], ids=["tcp", "udp"])
+def test_port_held_for_ipv6_alone(kind):
+    """Who has the port for IPv4 is not in the way of a socket for IPv6 alone."""
+    with somebody_listens("0.0.0.0", kind=kind) as (_, port), stdlib.socket(AF_INET6, kind) as six:
+        six.setsockopt(stdlib.IPPROTO_IPV6, stdlib.IPV6_V6ONLY, 1)
+        six.bind(("::", port))
+        six.listen() if kind == SOCK_STREAM else None
+        with safesocket.socket(AF_INET6, kind) as sock:
+            sock.setsockopt(stdlib.IPPROTO_IPV6, stdlib.IPV6_V6ONLY, 1)
+            said = hint(sock.bind, ("::", port))
+    does = "listens on" if kind == SOCK_STREAM else "has"
+    assert said == f"this process itself {does} [::]:{port} already"
 
 
 def test_port_held_create_server():
