@@ -99,8 +99,8 @@ def not_here(look: Look) -> str | None:
 
 def _not_yet(host: str, interface: str) -> str:
     return (
-        f"{interface} has {_host(host)}, but it is tentative still: try again in a second or two, "
-        "when nobody else turns out to have it (RFC 4862)"
+        f"{interface} has {_host(host)}, but it is tentative still: it can be used a second or two "
+        "after the interface has a link, if nobody else turns out to have it (RFC 4862)"
     )
 
 

@@ -698,6 +698,7 @@ def test_bind_to_an_address_that_is_not_ready():
         here.ip("addr add fd77::9/64 dev wire")
         said = here.run(hint_of, "bind", ("fd77::9", 0), AF_INET6)
     assert said.startswith("wire has fd77::9, but it is tentative still")
+    assert "after the interface has a link" in said  # without one it stays so
 
 
 @needs_ipv6
@@ -932,6 +933,14 @@ assert ctypes.CDLL(None).unshare(0x20000) == 0  # CLONE_NEWNS
 sock = socket.socket(socket.AF_UNIX); sock.bind({str(folder / "db.sock")!r}); sock.listen()"""
     with another_process(deed):
         assert unix("bind", f"{folder}/db.sock").startswith("the path exists already")
+
+
+def test_path_that_has_been_renamed(folder):
+    """A server may make its socket file under another name: nobody says that it is dead."""
+    with bound("db.new", listen=True):
+        os.rename("db.new", "db.sock")
+        said = unix("bind", "db.sock")
+    assert "its server has renamed it" in said
 
 
 def test_path_of_this_process(folder):
