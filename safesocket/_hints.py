@@ -13,7 +13,7 @@ from . import _tcphints, _tlshints
 from . import errors as e
 from ._addresses import NAMES
 from ._hostnames import oddity
-from ._roles import ACCEPTED, FRESH
+from ._roles import ACCEPTED, BOUND, FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,7 +183,10 @@ _BY_A_DEADLINE: dict[type[e.SafeSocketError], str] = dict.fromkeys(
 )
 
 _BEFORE_CONNECTING: dict[type[e.SafeSocketError], str] = {
-    e.PeerClosedError: "the socket has no peer: connect() was not called, or has failed",
+    e.PeerClosedError: (
+        "the socket has no peer: connect() was not called, or has failed; a server talks on the "
+        "sockets that accept() returns"
+    ),
 }
 
 _FOR_A_BIND: dict[type[e.SafeSocketError], str] = {
@@ -318,7 +321,7 @@ def _tables(error: e.SafeSocketError, route: Route) -> list[dict[type[e.SafeSock
         (error.timeout_source == "deadline", _BY_A_DEADLINE),
         (error.operation in _BY_OPERATION, _BY_OPERATION.get(error.operation or "")),
         (route.role == ACCEPTED, _OF_A_CLIENT),
-        (route.role == FRESH and route.host is None, _BEFORE_CONNECTING),
+        (route.role in (FRESH, BOUND) and route.host is None, _BEFORE_CONNECTING),
         (route.family == _UNIX, _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS),
         (route.kind == _socket.SOCK_DGRAM, _ON_DATAGRAMS),
     )
