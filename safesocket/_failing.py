@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import _surroundings, _system
 from ._deadline import DEADLINE
 from ._exempt import is_left_alone
+from ._hosts import family_of
 from ._recorder import recorded_call, recorded_failure, recording
 from ._route import Route, recall, route_of
 from ._timeouts import Limit
@@ -146,9 +147,17 @@ def plainly(
 
 
 def plain_call(
-    operation: str, asked: Any, call: Callable[..., T], *args: Any, limit: Limit | None = None
+    operation: str,
+    asked: Any,
+    call: Callable[..., T],
+    *args: Any,
+    limit: Limit | None = None,
+    question: tuple[Any, ...] = (),
 ) -> T:
-    """Make a call of the stdlib's that needs no socket; translate what it raises."""
+    """Make a call of the stdlib's that needs no socket; translate what it raises.
+
+    *question* is what a look-up asks: the arguments of the stdlib's function.
+    """
     started = _system.now()
     try:
         return call(*args)
@@ -156,10 +165,10 @@ def plain_call(
         untold = isinstance(exc, SafeSocketError) and exc.operation is None  # of _lookups
         if not untold and (_is_nobodys_business(exc) or is_left_alone(asked)):
             raise
-        elapsed = _system.now() - started
-        throw(exc, told(exc, operation, Route(asked=asked), elapsed=elapsed, limit=limit))
+        elapsed, route = _system.now() - started, Route(family_of(operation, question), asked=asked)
+        throw(exc, told(exc, operation, route, elapsed=elapsed, limit=limit))
     finally:
-        del asked, args  # see getnameinfo
+        del asked, args, question  # see getnameinfo
 
 
 def retell(exc: OSError, operation: str, asked: Any) -> NoReturn:

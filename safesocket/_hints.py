@@ -11,8 +11,9 @@ import _socket
 
 from . import _tcphints, _tlshints
 from . import errors as e
+from ._addresses import NAMES
 from ._hostnames import oddity
-from ._roles import ACCEPTED, FRESH
+from ._roles import ACCEPTED, BOUND, FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
 
+_SPELLING = (
+    ": check its spelling, and for an internal name which name servers this machine asks (VPN, "
+    "resolv.conf)"
+)
+_NONE_OF_A_FAMILY = (
+    "no {family} address is known for this host name, which may have others" + _SPELLING
+)
+
 _HINTS: dict[type[e.SafeSocketError], str] = {
-    e.HostNotFoundError: (
-        "no address is known for this host name: check its spelling, and for an internal name "
-        "which name servers this machine asks (VPN, resolv.conf)"
-    ),
+    e.HostNotFoundError: "no address is known for this host name" + _SPELLING,
     e.ResolverError: (
         "the name service could not answer, which says nothing about the name: check the "
         "network and the name servers of this machine, then try again"
@@ -92,7 +98,7 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
     e.AddressInUseError: (
         "another socket holds this local address: of a second instance of this program, of "
         "another process (ss -ltunp or lsof -i tell), or of a connection that has just ended; "
-        "SO_REUSEADDR helps with the latter"
+        "SO_REUSEADDR helps with the latter (on Linux, if that had set it, too)"
     ),
     e.BindDeniedError: (
         "this process may not take that address: ports below 1024 need a privilege, a path "
@@ -177,7 +183,10 @@ _BY_A_DEADLINE: dict[type[e.SafeSocketError], str] = dict.fromkeys(
 )
 
 _BEFORE_CONNECTING: dict[type[e.SafeSocketError], str] = {
-    e.PeerClosedError: "the socket has no peer: connect() was not called, or has failed",
+    e.PeerClosedError: (
+        "the socket has no peer: connect() was not called, or has failed; a server talks on the "
+        "sockets that accept() returns"
+    ),
 }
 
 _FOR_A_BIND: dict[type[e.SafeSocketError], str] = {
@@ -296,9 +305,10 @@ def _of_a_lookup(error: e.SafeSocketError, leaf: type[e.SafeSocketError], route:
     if error.code in _LOOKUPS:
         return _LOOKUPS[error.code]
     odd = oddity(route.host, is_unknown=leaf is e.HostNotFoundError)
-    return odd or "; ".join(
-        filter(None, (_HINTS[leaf] + _how_to_wait_longer(error), route.finding))
-    )
+    text = _HINTS[leaf]
+    if leaf is e.HostNotFoundError and route.family in NAMES:
+        text = _NONE_OF_A_FAMILY.format(family=NAMES[route.family])
+    return odd or "; ".join(filter(None, (text + _how_to_wait_longer(error), route.finding)))
 
 
 def _tables(error: e.SafeSocketError, route: Route) -> list[dict[type[e.SafeSocketError], str]]:
@@ -311,7 +321,7 @@ def _tables(error: e.SafeSocketError, route: Route) -> list[dict[type[e.SafeSock
         (error.timeout_source == "deadline", _BY_A_DEADLINE),
         (error.operation in _BY_OPERATION, _BY_OPERATION.get(error.operation or "")),
         (route.role == ACCEPTED, _OF_A_CLIENT),
-        (route.role == FRESH and route.host is None, _BEFORE_CONNECTING),
+        (route.role in (FRESH, BOUND) and route.host is None, _BEFORE_CONNECTING),
         (route.family == _UNIX, _ON_ABSTRACT if _is_abstract(route.host) else _ON_PATHS),
         (route.kind == _socket.SOCK_DGRAM, _ON_DATAGRAMS),
     )

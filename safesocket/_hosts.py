@@ -106,3 +106,11 @@ _AT_HAND: dict[str, Callable[..., bool]] = {
     "gethostbyname_ex": _address_ex,
     "getnameinfo": _names,
 }
+
+
+def family_of(operation: str, args: tuple[Any, ...]) -> int:
+    """Return the family of the addresses that the look-up *operation* finds; 0: of any."""
+    if operation in ("gethostbyname", "gethostbyname_ex"):
+        return _socket.AF_INET
+    family = args[2] if operation == "getaddrinfo" and len(args) > 2 else 0
+    return family if isinstance(family, int) else 0

@@ -27,7 +27,10 @@ _UP = 0x1  # flag of a route; <linux/route.h>
 _TENTATIVE = 0x40  # flag of an address; <linux/if_addr.h>
 _MOST = 4  # things named in a list
 
-_NO_IPV6 = "no interface of this machine has an IPv6 address: IPv6 is switched off"
+_NO_IPV6 = (
+    "no interface of this machine has an IPv6 address: IPv6 is switched off, or not even the "
+    "loopback is up"
+)
 _LOOPBACK = bytes(15) + b"\1"
 
 
@@ -96,8 +99,8 @@ def not_here(look: Look) -> str | None:
 
 def _not_yet(host: str, interface: str) -> str:
     return (
-        f"{interface} has {_host(host)}, but it is tentative still: try again in a second or two, "
-        "when nobody else turns out to have it (RFC 4862)"
+        f"{interface} has {_host(host)}, but it is tentative still: it can be used a second or two "
+        "after the interface has a link, if nobody else turns out to have it (RFC 4862)"
     )
 
 
@@ -132,6 +135,20 @@ def without_scope(look: Look) -> str | None:
     )
 
 
+def from_loopback(look: Look) -> str | None:
+    """Return that the socket is bound to the loopback, and the address is another machine's."""
+    route = look.route
+    if look.exc.errno != errno.EINVAL or not isinstance(route.local, tuple):
+        return None
+    (here, _), (there, _) = end(route.local), end(route.address)
+    if not here.startswith("127.") or there.startswith("127."):
+        return None
+    return (
+        f"this socket is bound to {_host(here)}, from where only this machine can be reached: bind "
+        "it to another address (source_address), or to none"
+    )
+
+
 # --- Routes -------------------------------------------------------------------------------------
 
 
@@ -144,14 +161,21 @@ def no_route(look: Look) -> str | None:
     if any(mask & _as_number(to) == net for net, mask in routes):
         return None
     if to == _LOOPBACK:
-        return "the loopback interface has no ::1: IPv6 is switched off on it"
+        return "the loopback interface has no ::1: IPv6 is switched off on it, or it is down"
     if len(to) == 4:
-        without = "" if routes else ": no interface but the loopback is up"
+        without = "" if routes else _without_addresses(_ipv4_addresses(look.until))
         return f"this machine has no IPv4 route to there, nor a default route{without}"
     return (
         "this machine has no IPv6 route to there, nor a default route: it may have no IPv6 at all; "
         "an IPv4 address of the host may be reached"
     )
+
+
+def _without_addresses(known: list[str]) -> str:
+    """Return that no interface has an IPv4 address; one without routes may, as of a tunnel."""
+    if not all(address.startswith("127.") for address in known):
+        return ""
+    return ": no interface is up and has an IPv4 address, except the loopback at most"
 
 
 def _as_number(address: bytes) -> int:

@@ -162,8 +162,9 @@ def in_use(look: Look) -> str | None:
     sockets = list(_bound_to(path, look))
     if not sockets:
         return (
-            "the socket file is there, and no program on this machine shows that it has it: an "
-            "earlier server left it behind, or it is a container's; remove it if nobody listens"
+            "the socket file is there, and no program on this machine shows that it has it under "
+            "that name: an earlier server left it behind, its server has renamed it, or it is a "
+            "container's; remove it if nobody listens"
         )
     return next(filter(None, (_user_of(path, *one, look) for one in sockets)), None)
 

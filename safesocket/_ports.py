@@ -43,11 +43,12 @@ def in_use(look: Look) -> str | None:
     ours = _networks.packed(host, look.route.family)
     connections = []
     for row in _proc.sockets(protocol, port, look.until):
-        if row.port != port or not _conflict(row.local, ours):
+        if row.port != port or not _conflict(row.local, ours) or _is_ipv4_to_ipv6_alone(row, look):
             continue
         if row.state == LISTEN or protocol == "udp":
             verb = "listens on" if row.state == LISTEN else "has"
-            return f"{_who(row, look)} {verb} {_place(row.local, port)} already"
+            doubt = ", unless that is for IPv6 alone" * (len(ours) == 4 and len(row.local) == 16)
+            return f"{_who(row, look)} {verb} {_place(row.local, port)} already{doubt}"
         connections.append(row)
     return _connected(connections, look)
 
@@ -69,8 +70,8 @@ def _connected(rows: list[Row], look: Look) -> str | None:
     one = len(rows) == 1
     ended = "a connection that has ended holds" if one else f"{len(rows):,} that have ended hold"
     return (
-        f"nobody listens there: {ended} it, for a minute or so (TIME_WAIT and the like); with "
-        "SO_REUSEADDR set before bind() a server has it at once"
+        f"nobody listens there: {ended} it, for a minute or so (TIME_WAIT and the like); a server "
+        "that sets SO_REUSEADDR before bind() has it at once after one that had set it, too"
     )
 
 
@@ -95,6 +96,13 @@ def _conflict(one: bytes, other: bytes) -> bool:
         return True
     long, short = (one, other) if len(one) > len(other) else (other, one)
     return not any(long) or (len(long) == len(short) and not any(short))
+
+
+def _is_ipv4_to_ipv6_alone(row: Row, look: Look) -> bool:
+    """Tell whether *row* is of IPv4, and the socket that is to be bound of IPv6 alone: ipv6(7)."""
+    if look.sock is None or look.route.family != _socket.AF_INET6 or len(row.local) == 16:
+        return False
+    return bool(getsockopt(look.sock, _socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY))
 
 
 def _who(row: Row, look: Look) -> str:

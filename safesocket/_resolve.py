@@ -63,9 +63,11 @@ def bounded(
     try:
         limit = None if is_at_hand(operation, args) else _in_force(over(limits, asked))
         if limit is None:
-            return plain_call(operation, asked, call, *args)
+            return plain_call(operation, asked, call, *args, question=args)
         within: Callable[..., T] = _lookups.answer
-        return plain_call(operation, asked, within, limit.seconds, call, *args, limit=limit)
+        return plain_call(
+            operation, asked, within, limit.seconds, call, *args, limit=limit, question=args
+        )
     finally:
         if timed is not None and not _lookups.is_asking():
             recorded_to(asked, RESOLVE, timed)

@@ -92,7 +92,9 @@ def gathered(seen: Seen) -> Told:
     facts = {
         "operation": _operation(seen),
         "phase": phase,
-        **{name: shown(getattr(route, name)) for name in ("host", "port", "address", "local")},
+        **dict(zip(("host", "port"), shown((route.host, route.port)), strict=True)),
+        "address": shown(route.address),
+        "local": shown(route.local),
         "timeout": limit.whole,
         "timeout_source": limit.source or None,
         "thread": _name_of(seen.thread_id),

@@ -125,6 +125,10 @@ def _has_address(look: Look) -> bool:
     return isinstance(look.route.address, tuple) and _is_of_the_internet(look)
 
 
+def _is_of_ipv4(look: Look) -> bool:
+    return look.route.family == _socket.AF_INET and _has_address(look)
+
+
 def _is_of_the_internet(look: Look) -> bool:
     return look.route.family in _INTERNET
 
@@ -152,6 +156,7 @@ _TABLE: tuple[Row, ...] = (
     (e.ResolverError, _is_named, _networks.name_servers),
     (e.ResolveTimeoutError, _is_named, _networks.name_servers),
     (e.ResourceError, _always, _descriptors.used_up),
+    (e.SocketOperationError, _is_of_ipv4, _networks.from_loopback),
     (e.SocketOperationError, _has_address, _networks.without_scope),
     (e.SocketPathError, _is_local, _paths.missing),
     (e.UnreachableError, _has_address, _networks.no_route),

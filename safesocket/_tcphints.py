@@ -47,7 +47,8 @@ _HOST_UNREACHABLE = (
 )
 _INVALID = (
     "a route of this machine discards what goes there (type blackhole: ip route get shows it), or "
-    "the address does not suit the socket: a link-local one needs its interface (fe80::1%eth0)"
+    "the address does not suit the socket: a link-local one needs its interface (fe80::1%eth0), "
+    "and from 127.0.0.1 only this machine can be reached"
 )
 
 # Connecting.
@@ -132,12 +133,21 @@ _DRIPS = (
     "bytes came during this wait, the last {since} ago, but not enough of them: {they} or the path "
     "is slow, or another thread reads here, too"
 )
+_ONLY_TLS = (
+    "bytes came during this wait, the last {since} ago, but no data in them: what TLS sends for "
+    "itself (session tickets, after a handshake), or part of a record; since then {they} is silent"
+)
 
 # The connection is over.
 
 _UNACKNOWLEDGED = (
     "the kernel gave the connection up: {waiting} never acknowledged, last heard from {heard} "
     "ago: host or path is down"
+)
+_WINDOW_STAYED_CLOSED = (
+    "the kernel gave the connection up (TCP_USER_TIMEOUT): the receive window of {they} stayed "
+    "closed, its program does not read ({acked} acknowledged, {waiting} waiting; last heard from "
+    "{heard} ago), unless host or path went down after that"
 )
 _KEEPALIVE = (
     "the kernel gave the connection up: its keepalive probes were not answered, last heard from "
@@ -234,7 +244,9 @@ def _nothing_taken(error: e.SafeSocketError, tcp: Facts) -> str | None:  # noqa:
 def _dripping(error: e.SafeSocketError, tcp: Facts) -> str | None:
     since = tcp["since_data_received"]
     waited = min(error.elapsed or 0.0, error.timeout or 0.0)
-    return _DRIPS if since is not None and since + _TICKS < waited else None
+    if since is None or since + _TICKS >= waited:
+        return None
+    return _ONLY_TLS if error.operation == "read" else _DRIPS  # recv() of TLS is a read()
 
 
 def _stuck(tcp: Facts) -> str | None:
@@ -287,6 +299,8 @@ def _so_far(tcp: Facts) -> str:
 
 
 def _lost(error: e.SafeSocketError, tcp: Facts) -> str:  # noqa: ARG001
+    if _is_closed(tcp) and tcp["probes"] < _MANY_PROBES:
+        return _WINDOW_STAYED_CLOSED
     return _UNACKNOWLEDGED if _waiting(tcp) or tcp["retransmits"] else _KEEPALIVE
 
 

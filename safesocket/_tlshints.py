@@ -20,7 +20,11 @@ _NO_COMMON_VERSION = (
 )
 _NO_COMMON_CIPHER = (
     "the other side refused what was offered: no cipher, curve or version in common, or it "
-    "wants a client certificate or another host name"
+    "wants a client certificate or another host name, or has no certificate itself"
+)
+_NOTHING_FOR_A_CLIENT = (
+    "of what the client offers this side can use nothing: it has no certificate "
+    "(load_cert_chain), or none of a kind that the client takes, or no cipher in common with it"
 )
 _OUR_CERTIFICATE = "the other side does not accept the certificate of this side"
 _ENDS_EARLY = (
@@ -50,7 +54,7 @@ _REASONS = {
     "UNSUPPORTED_PROTOCOL": _NO_COMMON_VERSION,
     "NO_PROTOCOLS_AVAILABLE": _NO_COMMON_VERSION,
     "TLSV1_ALERT_PROTOCOL_VERSION": _NO_COMMON_VERSION,
-    "NO_SHARED_CIPHER": _NO_COMMON_CIPHER,
+    "NO_SHARED_CIPHER": _NOTHING_FOR_A_CLIENT,
     "SSLV3_ALERT_HANDSHAKE_FAILURE": _NO_COMMON_CIPHER,
     "SSL/TLS_ALERT_HANDSHAKE_FAILURE": _NO_COMMON_CIPHER,
     "TLSV1_UNRECOGNIZED_NAME": "the other side does not know the host name that was asked for",

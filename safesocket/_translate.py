@@ -106,8 +106,6 @@ _NO_SUCH_NAME = {
 
 _KERNEL = Limit(None, "", "kernel")
 
-_FACTS = ("host", "port", "address")
-
 _mode = "append"
 
 
@@ -177,8 +175,8 @@ def tell(
 ) -> None:
     """Set what is known about *error*, and its notes; what an earlier telling said is replaced."""
     facts = error.__dict__
-    for name in _FACTS:
-        facts[name] = _redaction.shown(getattr(route, name))
+    facts["host"], facts["port"] = _redaction.shown((route.host, route.port))
+    facts["address"] = _redaction.shown(route.address)
     if route.local is not None:  # or an earlier telling's stays
         facts["local"] = _redaction.shown(route.local)
     facts["elapsed"] = elapsed

@@ -40,7 +40,17 @@ from tests.helpers import (
     within,
 )
 from tests.netns import cable, road
-from tests.tls import client_context, drop_in, rude_pair, safe_forms, server_context, tcp, tls_pair
+from tests.tls import (
+    NAME,
+    Rude,
+    client_context,
+    drop_in,
+    rude_pair,
+    safe_forms,
+    server_context,
+    tcp,
+    tls_pair,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO is read on Linux only")
 
@@ -433,6 +443,17 @@ def test_kernel_gives_up_what_is_not_acknowledged():
     assert exchanged(error) == (1010, 10, 3)
 
 
+def test_kernel_gives_up_on_a_stopped_reader():
+    """A peer that answers each probe of its closed window is not down when the kernel gives up."""
+    with testing.stops_reading(after=1000) as address, connected_to(address) as sock:
+        sock.setsockopt(IPPROTO_TCP, USER_TIMEOUT, 300)
+        safesocket.set_timeouts(sock, write=GUARD)
+        error = failure(sock.sendall, MUCH)
+    assert isinstance(error, errors.PeerLostError)
+    assert "the receive window of the other side stayed closed, its program does not" in error.hint
+    assert f"({error.tcp.bytes_acked} bytes acknowledged, " in error.hint
+
+
 def test_router_that_says_why():
     """A connection that a router has declared dead had been there: how far it came is told."""
     with road() as (here, router, there), connection(here, there) as (sock, _):
@@ -545,6 +566,21 @@ def test_read_over_tls(form):
     assert error.hint.startswith("the other side received everything (")
     assert error.bytes_sent == error.tcp.bytes_acked > 100
     assert error.bytes_received > 1000  # the server's certificate
+
+
+@safe_forms
+def test_read_over_tls_that_session_tickets_do_not_answer(form):
+    """What TLS 1.3 sends after a handshake comes when the client reads, and is no slow answer."""
+    with form() as lib, tcp(lib) as (near, far):
+        peer = Rude(far)
+        with calling(peer.shake_hands_but_for_tickets):
+            sock = client_context(lib.ssl).wrap_socket(near, server_hostname=NAME)
+        with sock, later(0.06, peer.flush):
+            sock.settimeout(0.15)
+            error = failure(sock.recv, 1)
+    assert error.hint.startswith("bytes came during this wait")
+    assert "no data in them: what TLS sends for itself (session tickets" in error.hint
+    assert "slow" not in error.hint
 
 
 @safe_forms

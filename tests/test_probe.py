@@ -6,6 +6,7 @@ a name server and /etc/hosts do.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -29,7 +30,7 @@ import safesocket
 from safesocket import _timeouts, errors, testing
 from safesocket.__main__ import main
 from safesocket._cli import certificate, probe, steps, target, verdict
-from safesocket._cli.findings import escaped
+from safesocket._cli.findings import Connection, escaped
 from tests.helpers import CHECKOUT, GUARD, ROOT, descriptors, needs_ipv6
 from tests.nameserver import network, run_in, trouble_with_networks
 from tests.tls import NAME, authority, server_context
@@ -439,6 +440,25 @@ def test_all_are_listened_to_at_the_same_time(seen, monkeypatch):
     assert '"hello"' in lines[-1]
 
 
+def test_each_is_timed_by_itself(known, monkeypatch):
+    """Who comes second has waited as long as who comes first, and its greeting came when it did."""
+
+    def late(sock):
+        time.sleep(0.1)
+        sock.sendall(b"hello")
+
+    with ExitStack() as stack:
+        first, last = (stack.enter_context(testing.never_answers()) for _ in range(2))
+        names_stand_for(monkeypatch, first, stack.enter_context(serving(late)), last)
+        document = known("db.test:80", "--first-byte", "0.4")
+    ends = [one["first_byte"]["end"] for one in document["connections"]]
+    times = [one["first_byte"]["seconds"] for one in document["connections"]]
+    assert ends == ["silence", "data", "silence"]
+    assert times[0] >= 0.4
+    assert times[2] >= 0.4
+    assert 0.05 < times[1] < 0.4
+
+
 # The look-up.
 
 needs_network = pytest.mark.skipif(bool(trouble_with_networks()), reason="no network of our own")
@@ -451,13 +471,17 @@ def seen_there():
         import io, contextlib
         from safesocket.__main__ import main
         listener = plain.create_server(("127.0.0.9", 80))
-        told = {}
         words = ["there.test:80", "two.test:80", "fail.test:80", "quiet.test:80", "192.0.2.1:80"]
-        for word in words:
+        def probe(word):
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 options = ["--json", "--timeout", "1", "--first-byte", "0.02"]
                 main(["probe", word, *options])
-            told[word] = json.loads(output.getvalue())
+            return json.loads(output.getvalue())
+
+        told = {word: probe(word) for word in words}
+        with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w") as file:
+            file.write("1")
+        told["two.test:80 without IPv6"] = probe("two.test:80")
         print(json.dumps(told))
     """
     with network() as name:
@@ -490,13 +514,22 @@ def test_name_that_is_not_found(seen_there, name, error):
 
 
 @needs_network
-def test_address_without_a_way_there(seen_there):
+@pytest.mark.parametrize("word", ["two.test:80", "two.test:80 without IPv6"])
+def test_address_without_a_way_there(seen_there, word):
     """A family that this machine has no network for is no fault of the peer's: status 0."""
-    document = seen_there["two.test:80"]
+    document = seen_there[word]
     assert document["status"] == WELL
     assert [one["routed"] for one in document["connections"]].count(False) == 1
     said = "reachable: 1 of 2 addresses answers, and to IPv6 there is no way from here"
     assert document["verdict"] == said
+
+
+def test_family_that_this_machine_does_not_have():
+    """So it is with a kernel that does not know the family at all: EAFNOSUPPORT."""
+    connection = Connection("somewhere", "IPv6")
+    assert steps._connect(connection, 255, ("::1", 80)) is None
+    assert connection.error.errno == errno.EAFNOSUPPORT
+    assert connection.routed is False
 
 
 @needs_network

@@ -122,6 +122,17 @@ def test_look_up():
         assert caught.value.host == initials(name)
 
 
+def test_name_of_a_port():
+    """A port that is the name of a service is shown, and nobody is asked about it."""
+    asked = []
+    configure(redact=lambda host: asked.append(host) or "<host>")
+    with pytest.raises((HostNotFoundError, ResolverError)) as caught:
+        safesocket.getaddrinfo("no-such-host.invalid", "https")
+    assert (caught.value.host, caught.value.port) == ("<host>", "https")
+    assert "<host>:https" in str(caught.value)
+    assert "https" not in asked
+
+
 def test_read():
     """An established connection's ends are hidden."""
     with (

@@ -16,6 +16,7 @@ import signal
 import socket as stdlib
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
@@ -27,6 +28,7 @@ import pytest
 import safesocket
 from safesocket import _descriptors, _hostnames, _ports, _proc, _route, _surroundings, errors
 from safesocket._route import Route
+from safesocket._system import now
 from tests import nameserver, netns
 from tests.failures import looking_up, raised_by
 from tests.helpers import GUARD, assert_travels, descriptors, listening, needs_ipv6, printed, within
@@ -147,7 +149,23 @@ def test_port_held_by_another_process(theirs, ours, kind):
         said = hint_of("bind", (ours, port), AF_INET6 if ":" in ours else AF_INET, kind)
     does = "listens on" if kind == SOCK_STREAM else "has"
     where = f"[{theirs}]:{port}" if ":" in theirs else f"{theirs}:{port}"
-    assert said == f"holder (pid {pid}, user {ME}) {does} {where} already"
+    doubt = ", unless that is for IPv6 alone" if (theirs, ours) == ("::", "127.0.0.1") else ""
+    assert said == f"holder (pid {pid}, user {ME}) {does} {where} already{doubt}"
+
+
+@needs_ipv6
+@pytest.mark.parametrize("kind", [SOCK_STREAM, SOCK_DGRAM], ids=["tcp", "udp"])
+def test_port_held_for_ipv6_alone(kind):
+    """Who has the port for IPv4 is not in the way of a socket for IPv6 alone."""
+    with somebody_listens("0.0.0.0", kind=kind) as (_, port), stdlib.socket(AF_INET6, kind) as six:
+        six.setsockopt(stdlib.IPPROTO_IPV6, stdlib.IPV6_V6ONLY, 1)
+        six.bind(("::", port))
+        six.listen() if kind == SOCK_STREAM else None
+        with safesocket.socket(AF_INET6, kind) as sock:
+            sock.setsockopt(stdlib.IPPROTO_IPV6, stdlib.IPV6_V6ONLY, 1)
+            said = hint(sock.bind, ("::", port))
+    does = "listens on" if kind == SOCK_STREAM else "has"
+    assert said == f"this process itself {does} [::]:{port} already"
 
 
 def test_port_held_create_server():
@@ -264,15 +282,32 @@ def test_port_held_by_a_connection():
 
 def test_port_held_by_connections_that_have_ended():
     """Where only TIME_WAIT holds the port, SO_REUSEADDR is the advice."""
-    with connection() as (client, accepted):
-        accepted.close()  # first: so that TIME_WAIT is on its side
-        address = client.getpeername()
-        client.close()
-    said = hint_of("bind", address)
-    assert said == (
-        "nobody listens there: a connection that has ended holds it, for a minute or so "
-        "(TIME_WAIT and the like); with SO_REUSEADDR set before bind() a server has it at once"
-    )
+    for they_set_it in (False, True):
+        address = just_ended(they_set_it)
+        said = hint_of("bind", address)
+        assert said == (
+            "nobody listens there: a connection that has ended holds it, for a minute or so "
+            "(TIME_WAIT and the like); a server that sets SO_REUSEADDR before bind() has it at "
+            "once after one that had set it, too"
+        )
+        with stdlib.socket() as server:
+            server.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            if they_set_it:
+                server.bind(address)
+            else:
+                assert raised_by(server.bind, address).errno == errno.EADDRINUSE
+
+
+def just_ended(sets_reuse):
+    """Return the address of a server with a connection that it has ended first: TIME_WAIT."""
+    with stdlib.socket() as server, stdlib.socket() as client:
+        server.setsockopt(SOL_SOCKET, SO_REUSEADDR, sets_reuse)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        server.accept()[0].close()
+        assert client.recv(1) == b""
+        return server.getsockname()
 
 
 def test_port_held_by_something_else_than_what_has_ended():
@@ -663,6 +698,7 @@ def test_bind_to_an_address_that_is_not_ready():
         here.ip("addr add fd77::9/64 dev wire")
         said = here.run(hint_of, "bind", ("fd77::9", 0), AF_INET6)
     assert said.startswith("wire has fd77::9, but it is tentative still")
+    assert "after the interface has a link" in said  # without one it stays so
 
 
 @needs_ipv6
@@ -688,7 +724,10 @@ def test_ipv6_switched_off(without_ipv6):
     """Neither bind() nor connect() to ::1 can work, and the hint says why."""
     for operation in ("bind", "connect"):
         said = without_ipv6.run(hint_of, operation, ("::1", 80), AF_INET6)
-        assert said == "no interface of this machine has an IPv6 address: IPv6 is switched off"
+        assert said == (
+            "no interface of this machine has an IPv6 address: IPv6 is switched off, or not even "
+            "the loopback is up"
+        )
 
 
 @needs_ipv6
@@ -697,7 +736,7 @@ def test_ipv6_without_loopback():
     with netns.cable() as (here, _):
         here.set("net/ipv6/conf/lo/disable_ipv6", 1)
         said = here.run(hint_of, "connect", ("::1", 80), AF_INET6)
-    assert said == "the loopback interface has no ::1: IPv6 is switched off on it"
+    assert said == "the loopback interface has no ::1: IPv6 is switched off on it, or it is down"
 
 
 def test_no_route():
@@ -712,8 +751,8 @@ def test_no_route():
         four
         == datagram
         == (
-            "this machine has no IPv4 route to there, nor a default route: no interface but the "
-            "loopback is up"
+            "this machine has no IPv4 route to there, nor a default route: no interface is up and "
+            "has an IPv4 address, except the loopback at most"
         )
     )
     assert other == "this machine has no IPv4 route to there, nor a default route"
@@ -721,6 +760,19 @@ def test_no_route():
         "this machine has no IPv6 route to there, nor a default route: it may have no IPv6 at all; "
         "an IPv4 address of the host may be reached"
     )
+
+
+def test_no_route_for_want_of_an_address():
+    """An interface that is up may lack an address, or have one and no route, as of a tunnel."""
+    no_route = "this machine has no IPv4 route to there, nor a default route"
+    nobody = "no interface is up and has an IPv4 address"
+    with netns.cable() as (here, _):
+        for change, why in (
+            ("addr flush dev wire", f": {nobody}, except the loopback at most"),
+            ("addr add 10.77.0.1/32 dev wire", ""),
+        ):
+            here.ip(change)
+            assert here.run(hint_of, "connect", ("192.0.2.1", 80)) == no_route + why
 
 
 def test_route_that_leads_nowhere():
@@ -745,6 +797,23 @@ def test_route_that_forbids():
             here.ip(f"route delete {sort} 192.0.2.0/24")
     assert "a route of this machine" in said["unreachable"]
     assert said["blackhole"].startswith("a route of this machine discards what goes there")
+
+
+def test_socket_that_is_bound_to_the_loopback():
+    """Who is bound to 127.0.0.1 cannot talk to others, and the routes are not to blame."""
+    with netns.cable() as (here, there):
+        said = []
+        for kind in (SOCK_STREAM, SOCK_DGRAM):
+            with here.run(safesocket.socket, AF_INET, kind) as sock:
+                sock.bind(("127.0.0.1", 0))
+                said.append(here.run(hint, sock.connect, (there.hosts[0], 80)))
+        source = {"timeout": GUARD, "source_address": ("127.0.0.1", 0)}
+        connect = partial(safesocket.create_connection, (there.hosts[0], 80), **source)
+        said.append(here.run(hint, connect))
+    assert set(said) == {
+        "this socket is bound to 127.0.0.1, from where only this machine can be reached: bind it "
+        "to another address (source_address), or to none"
+    }
 
 
 @needs_ipv6
@@ -864,6 +933,14 @@ assert ctypes.CDLL(None).unshare(0x20000) == 0  # CLONE_NEWNS
 sock = socket.socket(socket.AF_UNIX); sock.bind({str(folder / "db.sock")!r}); sock.listen()"""
     with another_process(deed):
         assert unix("bind", f"{folder}/db.sock").startswith("the path exists already")
+
+
+def test_path_that_has_been_renamed(folder):
+    """A server may make its socket file under another name: nobody says that it is dead."""
+    with bound("db.new", listen=True):
+        os.rename("db.new", "db.sock")
+        said = unix("bind", "db.sock")
+    assert "its server has renamed it" in said
 
 
 def test_path_of_this_process(folder):
@@ -1039,6 +1116,33 @@ def test_name_server_that_fails():
     assert (process.stdout, process.stderr) == (2 * said, "")
 
 
+def test_name_that_has_addresses_of_another_family_only():
+    """A name that is there is not said to have no address: it has none of the family asked for."""
+    if nameserver.trouble_with_networks():
+        pytest.skip(nameserver.trouble_with_networks())
+    with nameserver.network() as name:
+        process = nameserver.run_in(
+            name,
+            """
+            for look_up, host in (
+                (lambda host: socket.getaddrinfo(host, 1, socket.AF_INET6), "there.test"),
+                (lambda host: socket.socket(socket.AF_INET6).connect((host, 1)), "there.test"),
+                (lambda host: socket.socket().connect((host, 1)), "gone.test"),
+                (socket.gethostbyname, "gone.test"),
+                (lambda host: socket.getaddrinfo(host, 1), "gone.test"),
+            ):
+                try:
+                    look_up(host)
+                except errors.HostNotFoundError as error:
+                    print(error.hint.partition(":")[0])
+            """,
+        )
+    none = "no {}address is known for this host name"
+    others = f"{none}, which may have others"
+    said = [*2 * [others.format("IPv6 ")], *2 * [others.format("IPv4 ")], none.format("")]
+    assert (process.stdout.splitlines(), process.stderr) == (said, "")
+
+
 # --- Hosts that may not be shown ----------------------------------------------------------------
 
 HIDDEN = """
@@ -1172,9 +1276,14 @@ sock = socket.create_server(("127.0.0.1", {1}))
 """
 
 
+def most_descriptors():
+    """Return how many descriptors a process may have here, 20,000 at most."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 20_000)
+
+
 def test_look_ends_in_time(monkeypatch):
     """Where the holder is among very many descriptors, the look ends before it is found."""
-    most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 20_000)
+    most = most_descriptors()
     with stdlib.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()
@@ -1185,6 +1294,23 @@ def test_look_ends_in_time(monkeypatch):
         assert said.startswith((f"a process of user {ME} (as", "another socket holds"))
         monkeypatch.setattr(_surroundings, "BUDGET", GUARD)
         assert f"pid {pid}" in hint_of("bind", address)
+
+
+def test_look_is_not_as_long_as_a_list_of_descriptors():
+    """Of very many descriptors only as many are listed as there is time for."""
+
+    def took(call, *args):
+        started = time.perf_counter()
+        call(*args)
+        return time.perf_counter() - started
+
+    def looked():
+        with pytest.raises(_proc.UnseenError):
+            _proc.holder(1, now() + listing / 20)
+
+    with another_process(MANY.format(most_descriptors(), 0)) as pid:
+        listing = min(took(os.listdir, f"/proc/{pid}/fd") for _ in range(3))
+        assert min(took(looked) for _ in range(5)) < listing / 2
 
 
 def test_no_time_at_all(monkeypatch, folder):
@@ -1277,7 +1403,7 @@ def test_audit_hook_that_forbids_files():
         server = socket.create_server(("127.0.0.1", 0))
         sock, again = socket.socket(), socket.socket()
         def hook(event, args):
-            if event in ("open", "os.listdir", "import"):
+            if event in ("open", "os.scandir", "import"):
                 raise forbidden("no files")
         sys.addaudithook(hook)
         for forbidden in (RuntimeError, PermissionError, FileNotFoundError):

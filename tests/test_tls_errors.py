@@ -128,6 +128,27 @@ def plain_http_client(lib):
 
 
 @contextmanager
+def server_without_certificate(lib):
+    with tcp(lib) as (near, far), calling(answer, far, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)):
+        yield lambda: shake(near, client_context(lib.ssl))
+
+
+@contextmanager
+def no_certificate(lib):
+    server = lib.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tcp(lib, server_side=True) as (near, far), calling(far.sendall, hello()):
+        yield lambda: server.wrap_socket(near, server_side=True)
+
+
+def hello():
+    """Return what a client says first."""
+    said = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        client_context().wrap_bio(ssl.MemoryBIO(), said, server_hostname=NAME).do_handshake()
+    return said.read()
+
+
+@contextmanager
 def closed_in_handshake(lib):
     with tcp(lib) as (near, far), calling(lambda: (far.recv(65536), far.close())):
         yield lambda: shake(near, client_context(lib.ssl))
@@ -217,6 +238,8 @@ SCENES = {
     no_common_version: ("HandshakeError", "do_handshake", "no TLS version in common"),
     plain_text: ("HandshakeError", "do_handshake", "speaks plain text"),
     plain_http_client: ("HandshakeError", "do_handshake", "speaks plain HTTP"),
+    server_without_certificate: ("HandshakeError", "do_handshake", "or has no certificate itself"),
+    no_certificate: ("HandshakeError", "do_handshake", "this side .* has no certificate"),
     closed_in_handshake: ("HandshakeError", "do_handshake", "closed the connection without"),
     reset_in_handshake: ("PeerResetError", "do_handshake", "cut the connection"),
     client_without_certificate: ("HandshakeError", "do_handshake", "has none"),

@@ -758,6 +758,14 @@ def test_hint_of_a_send_before_connecting_does_not_speak_of_a_connection():
         assert re.search(r"not connected|connect\(\)|no peer", raised_by(call).hint)
 
 
+def test_hint_of_a_send_on_a_listener():
+    """Who sends on the listening socket is told so: nobody has closed a connection."""
+    with safesocket.create_server(("127.0.0.1", 0)) as listener:
+        said = raised_by(listener.send, b"answer").hint
+    assert said.startswith("the socket has no peer")
+    assert said.endswith("a server talks on the sockets that accept() returns")
+
+
 def test_hint_of_a_stream_that_timed_out_says_so():
     """What can be done after a timeout in makefile() is said by the hint."""
     with failing("file read after a timeout") as call:

@@ -166,6 +166,11 @@ class Rude:
 
     def shake_hands(self):
         """Do the whole handshake, as this end."""
+        self.shake_hands_but_for_tickets()
+        self.flush()
+
+    def shake_hands_but_for_tickets(self):
+        """Do the handshake, but for what is sent at its end: flush() sends it."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -173,7 +178,7 @@ class Rude:
                 self.flush()
                 self._in.write(self.sock.recv(65536))
             else:
-                return self.flush()
+                return
 
     def record(self, data):
         """Return the bytes of a record that holds *data*."""

@@ -7,6 +7,8 @@ and TLS send.
 
 from __future__ import annotations
 
+import errno
+import select
 import socket
 import ssl
 import struct
@@ -15,7 +17,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, NamedTuple
 
-from safesocket.errors import SafeSocketError, SocketTimeoutError, TLSError, UnreachableError
+from safesocket.errors import (
+    AddressNotAvailableError,
+    SafeSocketError,
+    SocketTimeoutError,
+    TLSError,
+    UnreachableError,
+)
 
 from .._addresses import NAMES, in_order, only
 from .._deadline import deadline
@@ -24,6 +32,7 @@ from .._sockets import socket as Socket
 from .._timeouts import limit, timeouts
 from .._wording import clean, place
 from . import handshake
+from .certificate import listed
 from .findings import Connection, Findings, FirstByte, Lookup, escaped
 from .progress import waiting
 from .target import UNIX, Target
@@ -95,10 +104,16 @@ def _connect(connection: Connection, family: int, address: Any) -> Socket | None
         return sock
     except SafeSocketError as exc:
         connection.error = exc.with_traceback(None)
-        connection.routed = not isinstance(exc, UnreachableError) or _has_route(family, address)
+        connection.routed = not _may_be_lost_here(exc) or _has_route(family, address)
         return None
     finally:
         connection.seconds = now() - began
+
+
+def _may_be_lost_here(exc: SafeSocketError) -> bool:
+    """Tell whether *exc* may mean that there is no way: no route, no address, no such family."""
+    lost = isinstance(exc, (UnreachableError, AddressNotAvailableError))
+    return lost or exc.errno == errno.EAFNOSUPPORT
 
 
 def _has_route(family: int, address: Any) -> bool:
@@ -107,7 +122,7 @@ def _has_route(family: int, address: Any) -> bool:
         with Socket(family, socket.SOCK_DGRAM) as sock:
             sock.connect(address)
     except SafeSocketError as exc:
-        return not isinstance(exc, UnreachableError)
+        return not _may_be_lost_here(exc)
     return True
 
 
@@ -127,22 +142,39 @@ def _rtt(sock: Socket) -> float | None:
 
 def _listen(sockets: list[tuple[Connection, Any]], seconds: float) -> None:
     """Wait for a greeting on all *sockets*, *seconds* together."""
-    end = now() + seconds
-    for connection, sock in sockets:
-        left = max(end - now(), 0.0)
-        with timeouts(read=left):
-            heard = _first_byte(connection.address, sock)
-        if connection.tls is not None and isinstance(heard.error, TLSError):
-            connection.tls.error = heard.error  # TLS 1.3: the server may refuse afterwards
-        else:
-            connection.first_byte = heard
+    with timeouts(read=seconds):
+        whole = limit("read").seconds  # a deadline may leave less
+    addresses = listed([connection.address for connection, _ in sockets])
+    with timeouts(read=0), waiting(f"wait for a greeting from {addresses}", whole):
+        _hear({sock: connection for connection, sock in sockets}, whole)
 
 
-def _first_byte(address: str, sock: Any) -> FirstByte:
+def _hear(silent: dict[Any, Connection], whole: float | None) -> None:
+    """Tell of each of those who are *silent* what it says first; of all others that they are."""
     began = now()
+    ready = list(silent)  # TLS may have read more than the handshake
+    while ready:
+        for sock in ready:
+            heard = _first_byte(sock, began)
+            if heard.end != "silence":
+                _tell(silent.pop(sock), heard)
+        left = None if whole is None else max(began + whole - now(), 0.0)
+        ready = select.select(list(silent), [], [], left)[0] if silent else []
+    for connection in silent.values():
+        connection.first_byte = FirstByte(now() - began, "silence")
+
+
+def _tell(connection: Connection, heard: FirstByte) -> None:
+    if connection.tls is not None and isinstance(heard.error, TLSError):
+        connection.tls.error = heard.error  # TLS 1.3: the server may refuse afterwards
+    else:
+        connection.first_byte = heard
+
+
+def _first_byte(sock: Any, began: float) -> FirstByte:
+    """Return what there is to be read from *sock* now, at which one looks since it *began*."""
     try:
-        with waiting(f"wait for a greeting from {address}", limit("read").seconds):
-            data = sock.recv(_MOST)
+        data = sock.recv(_MOST)
     except SocketTimeoutError:
         return FirstByte(now() - began, "silence")
     except SafeSocketError as exc:
