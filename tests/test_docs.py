@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from safesocket import errors
+from safesocket import _wording, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -95,6 +95,18 @@ def test_texts_of_the_on_call_page_are_real():
     assert len(texts) > 12
     for text in texts:
         assert re.search(re.escape(text).replace("…", ".+"), reference), text
+
+
+def test_on_call_page_has_every_limit():
+    """docs/on-call.md tells, for each way in which a limit is worded, where to change it."""
+    page = (ROOT / "docs" / "on-call.md").read_text()
+    table = page[page.index("| the line ends with |") :]
+    endings = [
+        re.escape(text).replace("…", ".+") for text in re.findall(r"`\((.*?)\)`[,| ]", table)
+    ]
+    for source, words in _wording._SOURCES.items():
+        text = words.format(field="read", seconds=300 if source == "default" else 60)
+        assert [ending for ending in endings if re.fullmatch(ending, text)], text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGUSR1")
