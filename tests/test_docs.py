@@ -21,6 +21,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*?\)\s+# (.*)$", re.MULTILINE)
 IMPORTED = re.compile(r"^import (\w+)", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 #: What examples import besides the stdlib and safesocket.
 NEIGHBOURS = {"redis", "requests", "stamina", "tenacity"}
 VARYING = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=after )[\d.]+")
@@ -69,6 +71,21 @@ def test_readme_shows_code_before_line_15():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert lines.index("```python") < 15
     assert len(lines) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """Each link to another page or heading of ours leads to one that is there."""
+    for place, anchor in LINK.findall(page.read_text()):
+        target = page.parent / place if place else page
+        assert target.exists(), place
+        headings = [anchor_of(heading) for heading in HEADING.findall(target.read_text())]
+        assert not anchor or anchor in headings, f"{place}#{anchor}"
+
+
+def anchor_of(heading):
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def test_errors_page_has_every_class():
