@@ -1,4 +1,4 @@
-"""A drop-in for the stdlib's socket module that cannot hang and says what failed.
+"""A drop-in for the stdlib's socket module that does not hang and says what failed.
 
     import safesocket as socket
 

@@ -35,15 +35,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m safesocket",
-        description="A drop-in for the socket module that cannot hang and says what failed.",
+        description="A drop-in for the socket module that does not hang and says what failed.",
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="command")
     commands.add_parser("run", help="run a program, unchanged, with safesocket installed")
     commands.add_parser("probe", help="look at a peer: name, addresses, TLS, certificate, greeting")
-    demo = commands.add_parser("demo", help="see the stdlib hang where safesocket answers")
-    demo.add_argument("--programs", action="store_true", help="show what the programs are")
-    errors = commands.add_parser("errors", help="print the table of errors")
+    demo = commands.add_parser(
+        "demo",
+        help="see the stdlib hang where safesocket answers",
+        description="Run small programs against servers that misbehave, on this machine: with "
+        "the stdlib and with safesocket, side by side. Takes some seconds.",
+    )
+    demo.add_argument("--programs", action="store_true", help="print the programs, too")
+    errors = commands.add_parser(
+        "errors",
+        help="print the table of errors",
+        description="Print each error: its class, the builtin class that it is as well, the "
+        "umbrella (a class to catch several by), and when it is raised.",
+    )
     errors.add_argument("--markdown", action="store_true", help="as in docs/errors.md")
     return parser
 

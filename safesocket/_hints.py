@@ -81,7 +81,7 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
     ),
     e.PeerClosedError: (
         "the connection had been closed for writing before this: by the other side, or here "
-        "with shutdown()"
+        "with shutdown(); what is still to be sent needs a new connection"
     ),
     e.PeerLostError: (
         "nothing came back from the other side for so long that the kernel gave the "
@@ -125,7 +125,10 @@ _HINTS: dict[type[e.SafeSocketError], str] = {
         "the system does not permit this: it needs a privilege or an option such as "
         "SO_BROADCAST, or a sandbox or firewall forbids it"
     ),
-    e.SocketOperationError: ("the errno's meaning for this operation is in its manual page"),
+    e.SocketOperationError: (
+        "only the errno tells more: its meaning is in the manual page of the system call (man 2 "
+        "connect, for one)"
+    ),
 }
 
 _ON_ABSTRACT: dict[type[e.SafeSocketError], str] = {

@@ -71,6 +71,14 @@ _REASONS = {
         "the other side wants a certificate of this side: give it one with load_cert_chain()"
     ),
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the other side was asked for a certificate and has none",
+    "TLSV1_ALERT_INTERNAL_ERROR": (
+        "the other side failed, as some do that have no certificate for the host name asked for: "
+        "see its log"
+    ),
+    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": (
+        "the other side is so old that OpenSSL 3 refuses it (no secure renegotiation, RFC 5746): "
+        "it has to be updated"
+    ),
     "DH_KEY_TOO_SMALL": "the other side's keys are too weak for this system's policy",
     "EE_KEY_TOO_SMALL": "a certificate's key is too small for this system's policy",
     "CA_MD_TOO_WEAK": "a certificate's signature is too weak for this system's policy",
@@ -103,7 +111,7 @@ _VERIFY_CODES = {
 }
 
 _CERTIFICATE = "the other side's certificate was not accepted: see verify_message"
-_ANYTHING = "what this side knows is OpenSSL's reason; the log of the other side may tell more"
+_ANYTHING = "OpenSSL's reason is all that is known on this side: see the log of the other side"
 
 
 def hint_for(error: SafeSocketError, *, from_a_client: bool) -> str:

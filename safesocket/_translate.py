@@ -209,6 +209,8 @@ def correct(
 
 def _add_evidence(error: e.SafeSocketError, tcp: _tcpinfo.Facts) -> None:
     phase = PHASES.get(error.operation or "", _ANY)
+    if phase == CONNECT and tcp["state"] == _tcpinfo.CLOSE:
+        return  # there never was a connection; with a settimeout, the kernel keeps the attempt
     # Neither finds more than the end of what came: tcp_reset() and tcp_recvmsg() of Linux.
     if phase != READ and error.errno != _errno.ECONNRESET:
         tcp = _tcpinfo.without_doubt(tcp)

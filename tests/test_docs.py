@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 import pytest
 
-from safesocket import errors
+from safesocket import _wording, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*?\)\s+# (.*)$", re.MULTILINE)
 IMPORTED = re.compile(r"^import (\w+)", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 #: What examples import besides the stdlib and safesocket.
 NEIGHBOURS = {"redis", "requests", "stamina", "tenacity"}
 VARYING = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=after )[\d.]+")
@@ -71,6 +73,21 @@ def test_readme_shows_code_before_line_15():
     assert len(lines) <= 150
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """Each link to another page or heading of ours leads to one that is there."""
+    for place, anchor in LINK.findall(page.read_text()):
+        target = page.parent / place if place else page
+        assert target.exists(), place
+        headings = [anchor_of(heading) for heading in HEADING.findall(target.read_text())]
+        assert not anchor or anchor in headings, f"{place}#{anchor}"
+
+
+def anchor_of(heading):
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def test_errors_page_has_every_class():
     """docs/errors.md explains each class."""
     page = (ROOT / "docs" / "errors.md").read_text()
@@ -95,6 +112,18 @@ def test_texts_of_the_on_call_page_are_real():
     assert len(texts) > 12
     for text in texts:
         assert re.search(re.escape(text).replace("…", ".+"), reference), text
+
+
+def test_on_call_page_has_every_limit():
+    """docs/on-call.md tells, for each way in which a limit is worded, where to change it."""
+    page = (ROOT / "docs" / "on-call.md").read_text()
+    table = page[page.index("| the line ends with |") :]
+    endings = [
+        re.escape(text).replace("…", ".+") for text in re.findall(r"`\((.*?)\)`[,| ]", table)
+    ]
+    for source, words in _wording._SOURCES.items():
+        text = words.format(field="read", seconds=300 if source == "default" else 60)
+        assert [ending for ending in endings if re.fullmatch(ending, text)], text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGUSR1")

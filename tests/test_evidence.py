@@ -260,10 +260,13 @@ def test_idle_connection_that_was_cut():
 # No connection.
 
 
-def test_refused_on_this_machine():
+@pytest.mark.parametrize("timeout", [None, GUARD], ids=["limit", "settimeout"])
+def test_refused_on_this_machine(timeout):
     """A refusal by this machine itself says so; there is no evidence of what never was."""
-    with testing.refuses() as address:
-        error = failure(safesocket.create_connection, address)
+    with testing.refuses() as address, safesocket.socket() as sock:
+        if timeout:
+            sock.settimeout(timeout)
+        error = failure(sock.connect, address)
     assert "nothing is listening on that port, on this machine itself" in error.hint
     assert (error.tcp, error.bytes_sent, error.bytes_received) == (None, None, None)
 

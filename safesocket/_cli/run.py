@@ -91,11 +91,11 @@ _HELP = {
     "connect": "limit of connecting",
     "handshake": "limit of a TLS handshake",
     "read": "limit of each wait for data",
-    "write": "limit of each wait in which nothing is taken",
+    "write": "limit of each wait in which the other side takes nothing",
     "serve": "the read limit of connections that came from accept()",
-    "none": "what settimeout(None) means: nothing said (the default), or for ever",
-    "message": "where errors say what they know: in their text (the default), in a note of the "
-    "traceback, or nowhere",
+    "none": "what settimeout(None) means: the limits (the default), or for ever",
+    "message": "where errors name host, time and limit: in their text (the default), in a note "
+    "of the traceback, or nowhere",
     "warn-after": "log each wait that goes on for longer (logger 'safesocket')",
     "children": "install in Python processes that the program starts, too",
     "report": "at the end, say on stderr what was patched and what could not be",

@@ -1,4 +1,4 @@
-"""A drop-in for the stdlib's ssl module: TLS that cannot hang and says what failed."""
+"""A drop-in for the stdlib's ssl module: TLS that does not hang and says what failed."""
 
 import ssl as _stdlib
 import sys
