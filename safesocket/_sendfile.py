@@ -15,13 +15,13 @@ import sys
 from functools import partial
 
 from . import _system
-from ._deadline import running, what_is_left
+from ._deadline import running
 from ._failing import fail
 from ._recorder import recorded_call, recording
 from ._scope import WRITE
 from ._timeouts import Limit
 from ._translate import correct
-from ._wait import Patience, own_limit
+from ._wait import Patience, governing
 from ._writing import NOTHING_YET, finish_patiently, send
 from .errors import SafeSocketError
 
@@ -70,8 +70,8 @@ def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None)
 
 def _limit(sock: Socket) -> Limit | None:
     own = _system.gettimeout(sock)
-    if own is None:  # the stdlib's method waits even where O_NONBLOCK was set with fcntl
-        return own_limit(sock, WRITE) or what_is_left()
+    if own is None:  # the stdlib's method waits, for ever, even with O_NONBLOCK or SO_SNDTIMEO
+        return governing(sock, WRITE)
     return Limit(own, "", "settimeout") if own else None
 
 

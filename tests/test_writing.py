@@ -848,6 +848,25 @@ def test_write_closed_by_other_thread(write):
         assert everything(peer) == MUCH[: it.value.bytes_sent]
 
 
+# sendfile waits in the stdlib even where the program has said that nothing is to wait.
+
+
+@pytest.mark.parametrize("kind", ["sendfile", "sendfile-bytesio"])
+@pytest.mark.parametrize("how", ["O_NONBLOCK", "SO_SNDTIMEO"])
+def test_sendfile_set_up_by_the_program(kind, how):
+    """It waits for room as ever, and within the limit; in the stdlib it would wait for ever."""
+    with narrow() as (sock, peer):
+        if how == "O_NONBLOCK":
+            set_nonblocking_behind_python(sock)
+        else:
+            set_kernel_timeout(sock, socket.SO_SNDTIMEO, LIMIT / 4)
+        with within(LIMIT), pytest.raises(errors.WriteTimeoutError) as it:
+            with safesocket.timeouts(write=LIMIT):
+                STUCK_WRITES[kind](sock, MUCH)
+        sock.shutdown(socket.SHUT_WR)
+        assert everything(peer) == MUCH[: it.value.bytes_sent]
+
+
 # Nothing is left behind.
 
 

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import os
 import socket
-from socket import AF_UNIX, MSG_ERRQUEUE, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM, SOL_SOCKET
+from socket import (
+    AF_UNIX,
+    MSG_ERRQUEUE,
+    SO_RCVTIMEO,
+    SO_SNDTIMEO,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    SOL_SOCKET,
+)
 
 from tests.fuzz.scene import GUARD, PATIENCE
 
@@ -16,7 +24,13 @@ _OPTIONS = {"read": SO_RCVTIMEO, "write": SO_SNDTIMEO}
 
 def patience(scene, phase, flags=0):
     """Return after how many seconds a wait is cut, and whether a limit should have ended it."""
-    if phase is None or scene.sock.gettimeout() is not None or _waits_by_itself(scene, phase):
+    if phase is None or scene.sock.gettimeout() is not None:
+        return GUARD, False
+    if phase == "sendfile":  # which waits whatever the program has set up behind Python's back
+        is_limited = scene.kind == SOCK_STREAM and _is_limited(scene, "write")
+        limited = scene.world.is_safe and is_limited
+        return (GUARD, True) if limited else (PATIENCE * scene.scale, False)
+    if _waits_by_itself(scene, phase):
         return GUARD, False
     # Nothing looks at an error queue on AF_UNIX, where the flag means nothing: not modelled.
     is_odd = scene.family == AF_UNIX and flags & MSG_ERRQUEUE

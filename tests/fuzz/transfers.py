@@ -207,5 +207,5 @@ MOVES = {
     "sendall": (sendall, "kind size wflags", "write"),
     "sendto": (sendto, "kind size wflags flag", "write"),
     "sendmsg": (sendmsg, "kind sizes wflags", "write"),
-    "sendfile": (sendfile, "flag size offset count", "write"),
+    "sendfile": (sendfile, "flag size offset count", "sendfile"),
 }
