@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _UNIX = getattr(_socket, "AF_UNIX", None)
 _INTERNET = (_socket.AF_INET, _socket.AF_INET6)
+#: of streams, as they were asked for; SCTP says EISCONN where these say that it is done
+_TCP = (0, _socket.IPPROTO_TCP, getattr(_socket, "IPPROTO_MPTCP", 0))
 #: what connect says in non-blocking mode when it has begun; connect(2), and MSDN for Windows
 UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", -1))
 _UNFINISHED = (*UNDER_WAY, errno.EAGAIN)
@@ -236,7 +238,8 @@ def outcome(sock: Socket, address: Any) -> int:
     answered for this one (ECONNABORTED after a refusal).
     """
     family = _system.family(sock)
-    if family == _UNIX or (sys.platform == "linux" and family in _INTERNET):
+    is_tcp = family in _INTERNET and _system.proto(sock) in _TCP
+    if family == _UNIX or (sys.platform == "linux" and is_tcp):
         return _system.connect_ex(sock, address)
     return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 

@@ -50,8 +50,8 @@ def dup(self: Socket) -> Socket:
     """
     fd = plainly(self, "dup", _new_descriptor)
     sock = type(self)(_system.family(self), _system.kind(self), self.proto, fileno=fd)
+    sock.settimeout(self.gettimeout())  # by the methods of a subclass, if it has them
     carry_over(self, sock)
-    _system.settimeout(sock, _system.gettimeout(self))
     return sock
 
 

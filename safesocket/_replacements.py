@@ -75,9 +75,14 @@ def methods() -> Iterable[tuple[str, Any]]:
 
 
 def operations_of(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield what a class of the drop-in has in place of the stdlib's."""
+    """Yield what a class of the drop-in has in place of the stdlib's, as far as it is no object's.
+
+    How an object is made and pickled is about its own class.
+    """
     sorts = (FunctionType, classmethod, property)
-    return ((name, value) for name, value in vars(kind).items() if isinstance(value, sorts))
+    for name, value in vars(kind).items():
+        if isinstance(value, sorts) and name not in vars(object):
+            yield name, value
 
 
 # --- Around functions -------------------------------------------------------------------------

@@ -99,12 +99,12 @@ def _part(sock: Socket, file: Any, offset: int, count: int | None) -> _Regular |
     most = sys.maxsize if count is None else count
     try:
         fd = int(file.fileno())
-        there = os.fstat(fd).st_size
+        os.fstat(fd)
     except (AttributeError, io.UnsupportedOperation, OSError):
         if offset:
             file.seek(offset)
         return _Stream(sock, file, most)
-    return _Regular(sock, fd, offset, min(there - offset, most) if there else 0)
+    return _Regular(sock, fd, offset, most)
 
 
 def _sender(sock: Socket) -> Callable[..., int]:
@@ -115,7 +115,7 @@ def _sender(sock: Socket) -> Callable[..., int]:
 
 
 class _Regular:
-    """A part of a regular file."""
+    """A part of a regular file; at most *size* bytes of it, and what it grows by meanwhile."""
 
     def __init__(self, sock: Socket, fd: int, offset: int, size: int) -> None:
         self.size = size
@@ -127,8 +127,9 @@ class _Regular:
         self._zero_copy = _system.gettimeout(sock) is not None
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to send."""
-        return self.size <= 0
+        """Tell whether nothing is left to send."""
+        there = os.fstat(self._fd).st_size  # of what is no file with a size it is 0
+        return not there or min(there - self._offset, self.size) <= self.sent
 
     def push(self, offset: int, flags: int) -> int:
         """Send from *offset* of the part on; return how much was taken."""
@@ -137,6 +138,8 @@ class _Regular:
         if not sent:
             raise EOFError  # or the file was cut meanwhile
         self.sent += sent
+        if self.is_empty():  # asked now: the socket may never be ready for more
+            raise EOFError
         return sent
 
     def _send(self, length: int, offset: int, flags: int) -> int:

@@ -6,6 +6,8 @@ What an operation does is in ``_reading``, ``_writing``, ``_connecting``, ``_ope
 
 from __future__ import annotations
 
+import sys
+
 from . import _connecting, _operations, _reading, _sendfile, _system, _writing
 from ._failing import fail
 from ._stream import makefile as _makefile
@@ -62,6 +64,13 @@ class socket(_Plain):
         """
         return _operations.accept_as(socket, self)  # type: ignore[return-value]
 
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        # multiprocessing has an entry for socket.socket alone, and loads it when it is imported.
+        caller = sys._getframe(1).f_globals
+        if caller.get("__name__") == "multiprocessing.reduction" and type(self) is socket:
+            return _received, caller["_reduce_socket"](self)[1]
+        return super().__reduce_ex__(protocol)
+
     bind = _operations.bind
     connect = _connecting.connect
     connect_ex = _connecting.connect_ex
@@ -89,3 +98,11 @@ class socket(_Plain):
         sendmsg = _writing.sendmsg
     if _system.sendmsg_afalg is not None:
         sendmsg_afalg = _writing.sendmsg_afalg
+
+
+def _received(*sent: Any) -> socket:
+    """Return what ``multiprocessing`` has sent, as a socket of ours."""
+    from multiprocessing.reduction import _rebuild_socket  # type: ignore[attr-defined]
+
+    plain = _rebuild_socket(*sent)
+    return socket(plain.family, plain.type, plain.proto, plain.detach())

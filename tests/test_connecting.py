@@ -515,6 +515,25 @@ def test_connect_closed_and_stopped_by_handler(connect, family, kind):
         connect(sock, address)
 
 
+@as_the_stdlib
+@every_connect
+@pytest.mark.parametrize("name", ["IPPROTO_TCP", "IPPROTO_MPTCP", "IPPROTO_SCTP"])
+def test_connect_by_protocol(lib, connect, name):
+    """Other streams than TCP connect as well, and are refused as well."""
+    kind = AF_INET, socket.SOCK_STREAM, getattr(socket, name, -1)
+    try:
+        listener = socket.socket(*kind)
+    except OSError as exc:
+        pytest.skip(f"no {name} here: {exc}")
+    with listener, lib.socket(*kind) as sock, lib.socket(*kind) as late:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert not connect(sock, listener.getsockname())
+        address = listener.getsockname()
+        listener.close()
+        assert outcome(connect, late, address) in refused(errno.ECONNREFUSED)
+
+
 @waiting_modes
 @every_connect
 def test_connect_stopped_at_any_moment(connect, mode):

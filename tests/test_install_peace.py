@@ -209,12 +209,13 @@ def test_multiprocessing_manager(method, tmp_path):
         assert printed(code, *options).split() == ["False", "3", "True"]
 
 
-def test_multiprocessing_sends_a_socket():
+@pytest.mark.parametrize("lib", [socket, safesocket])
+def test_multiprocessing_sends_a_socket(lib):
     """A socket sent to another process is a working one; here both ends are this process."""
-    with connected(socket) as (sock, peer):
+    with connected(lib) as (sock, peer):
         received = loads(ForkingPickler.dumps(sock))
         with received:
-            assert type(received) is socket.socket
+            assert type(received) is lib.socket
             peer.send(b"to both")
             assert received.recv(7) == b"to both"
     multiprocessing.resource_sharer.stop(timeout=GUARD)

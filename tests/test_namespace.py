@@ -362,6 +362,24 @@ def talks(one, other):
     return same and {type(one), type(other)} == {safesocket.socket}
 
 
+@pytest.mark.parametrize("lib", [socket, safesocket])
+def test_subclass_with_modes_of_its_own(lib):
+    """A duplicate is told of the mode by the methods of the class, as PySocks' is."""
+
+    class Mine(lib.socket):
+        def settimeout(self, value):
+            self.told = value
+            super().settimeout(value)
+
+        def gettimeout(self):
+            return 2 * super().gettimeout()
+
+    with Mine() as sock:
+        sock.settimeout(2.0)
+        with sock.dup() as copied:
+            assert copied.told == 4.0
+
+
 @pytest.mark.parametrize("kind", [SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET])
 def test_socketpair(kind):
     """socketpair makes two of ours, of the family and type that the stdlib makes."""

@@ -548,6 +548,22 @@ def test_sendfile_of_shrinking_file(lib, mode):
     assert received == MUCH[:5_000_000]
 
 
+@as_the_stdlib
+@waiting_modes
+def test_sendfile_of_growing_file(lib, mode):
+    """A file that grows while it is sent is sent to its end, as a log is."""
+    with narrow(lib, mode=mode) as (sock, peer), regular(MUCH) as file:
+        with calling(sock.sendfile, file) as sender:
+            received = peer.recv(50_000, MSG_WAITALL)
+            os.pwrite(file.fileno(), b"more", len(MUCH))
+            with calling(everything, peer) as reader:
+                sent = sender.result(GUARD)
+                sock.shutdown(SHUT_WR)
+                received += reader.result(GUARD)
+        assert (sent, file.tell()) == (len(MUCH) + 4, len(MUCH) + 4)
+    assert received == MUCH + b"more"
+
+
 @needs_alarm
 @as_the_stdlib
 @pytest.mark.parametrize("make", [regular, BytesIO])
