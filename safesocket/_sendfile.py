@@ -60,7 +60,7 @@ def sendfile(self: Socket, file: Any, offset: int = 0, count: int | None = None)
         return 0
     patience = Patience(self, "sendfile", WRITE, limit)
     try:
-        return finish_patiently(patience, part.push, part.size, NOTHING_YET, 0)
+        return finish_patiently(patience, part.push, part.size, _tried(self, part, patience), 0)
     except EOFError:
         return part.sent
     finally:
@@ -73,6 +73,21 @@ def _limit(sock: Socket) -> Limit | None:
     if own is None:  # the stdlib's method waits, for ever, even with O_NONBLOCK or SO_SNDTIMEO
         return governing(sock, WRITE)
     return Limit(own, "", "settimeout") if own else None
+
+
+def _tried(sock: Socket, part: _Regular | _Stream, patience: Patience) -> int:
+    """Send what goes at once, as the stdlib's method does for a blocking socket.
+
+    AF_UNIX has room for more when it is not yet said to be ready.
+    """
+    if running or _system.gettimeout(sock) is not None:
+        return NOTHING_YET
+    try:
+        return part.push(0, _system.DONTWAIT)
+    except BlockingIOError:
+        return NOTHING_YET
+    except OSError as exc:
+        patience.give_up(exc, bytes_sent=0)
 
 
 def _send_as_stdlib(sock: Socket, file: Any, offset: int, count: int | None) -> int:

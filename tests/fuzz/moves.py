@@ -75,8 +75,10 @@ def detach(scene):
 
 
 def fromfd(scene):
-    if scene.fd() < 0 or scene.tls:
-        return "no"  # closed, no mode is known; over TLS, the descriptor has one of safesocket's
+    if scene.fd() < 0 or scene.tls or scene.files:
+        return (
+            "no"  # closed, no mode is known; over TLS it is safesocket's; a file keeps its limits
+        )
     with scene.sock as sock:
         make = scene.world.socket.fromfd
         scene.adopt(make(scene.fd(), sock.family, sock.type, sock.proto))
