@@ -50,22 +50,23 @@ def plain(value: Any) -> Any:
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value
+    if kind is int:
+        return value if value in _NUMBERS else "<int>"
     if kind is tuple:
         return tuple(map(plain, value))
     read = builtin(value)
     if read is not value:
         return plain(read)
     try:
-        number = index(value)
-        return number if number in _NUMBERS else "<int>"
+        return plain(index(value))
     except Exception:
         return f"<{kind.__name__}>"
 
 
 def split(address: Any) -> tuple[Any, Any]:
     """Return host and port of *address*, as :func:`plain` values; a path has no port."""
-    said = builtin(address)
-    if isinstance(said, tuple):
+    said = address if type(address) is tuple else builtin(address)
+    if type(said) is tuple:
         return (plain(said[0]), plain(said[1])) if len(said) >= 2 else (None, None)
     return (said, None) if isinstance(said, (str, bytes)) and said else (None, None)
 
