@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
@@ -42,14 +43,14 @@ def chart(rows: list[dict[str, Any]]) -> Figure:
             if found := row["results"].get(name):
                 y = number + (place - len(DRAWN) / 2 + 0.5) * height
                 errors = [[found["median"] - found["low"]], [found["high"] - found["median"]]]
-                label = name if number == 0 else None
-                axes.barh(y, found["median"], height, color=colour, label=label, xerr=errors)
+                axes.barh(y, found["median"], height, color=colour, xerr=errors)
                 axes.text(found["high"] + 0.03, y, f"{found['median']:.2f}", va="center", size=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(rows)), [row["row"] for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel("time, relative to the stdlib without a timeout (median, quartiles)")
-    axes.legend(loc="lower right")
+    axes.margins(x=0.06)
+    axes.legend([Patch(color=colour) for colour in DRAWN.values()], DRAWN, loc="upper right")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
