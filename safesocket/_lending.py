@@ -27,9 +27,16 @@ from ._deadline import running, what_is_left
 from ._failing import mode_of
 from ._route import LENT, POLLED, all_notes, note, recall
 from ._scope import READ, WRITE
-from ._system import clear_timeouts, fileno, is_nonblocking, set_blocking, set_timeout, timeout_of
+from ._system import (
+    clear_timeouts,
+    fileno,
+    is_nonblocking,
+    set_blocking,
+    set_mode,
+    set_timeout,
+    timeout_of,
+)
 from ._system import gettimeout as gettimeout_in_c
-from ._system import set_mode as _set_timeout_in_c
 from ._system import settimeout as settimeout_in_c
 from ._wait import check_deadline, governing
 
@@ -79,7 +86,7 @@ def _leave_it_to_the_kernel(sock: SSLSocket, known: Note, limits: list[Limit | N
     with _turn:
         if not known.lent:
             known.lent = LENT  # first: what asks for the mode meanwhile must not see that of C
-            _set_timeout_in_c(sock, 0)
+            set_mode(sock, 0)
             set_blocking(fileno(sock))
     return True
 
@@ -114,7 +121,7 @@ def poll(sock: SSLSocket) -> None:
             known.own = gettimeout_in_c(sock)
         known.lock = known.lock or RLock()  # a signal handler may use the socket meanwhile
         known.lent = known.lent or LENT
-        _set_timeout_in_c(sock, 0)
+        set_mode(sock, 0)
         known.lent = POLLED  # last: who sees this makes a try, with the lock, that must not wait
 
 

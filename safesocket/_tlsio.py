@@ -60,7 +60,7 @@ def read(self: ssl.SSLSocket, len: int = 1024, buffer: Any = None) -> Any:  # no
     sslobj = self._sslobj  # type: ignore[attr-defined]
     if sslobj is None:
         return _plain_read(self, len, buffer)
-    known = _notes.get(id(self))  # recall(), without the call
+    known = _notes.get(id(self))  # recall(), without the call; _tls has left no other socket's
     if known is None or known.term is not _timeouts.epoch or running or _blocks():
         known = settle(self, "read")
     started = now()
