@@ -14,6 +14,7 @@ from . import _system
 from ._deadline import DEADLINE, cut, running
 from ._exempt import over
 from ._failing import fail
+from ._hosts import is_certain
 from ._limits import Limit
 from ._plain import split
 from ._recorder import recorded_to, recording
@@ -63,14 +64,17 @@ def connect(self: Socket, address: Any, /) -> None:
     try:
         if running:
             check_deadline(self, "connect", target=address)
-        found = resolved(self, "connect", address)
+        found = address if is_certain(address) else resolved(self, "connect", address)
         limit = _limit(self, address)
-        _connect_under(limit, self, found, address)
+        number = _connect_under(limit, self, found, address)
     except OSError as exc:
         if isinstance(exc, BlockingIOError) and _is_limited(self, address):
             remember(self, address, address)  # under way, in non-blocking mode
         took = now() - started
         fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
+    if number:
+        refused, took = _system.os_error(number), now() - started
+        fail(self, refused, "connect", target=address, tried=found, elapsed=took, limit=limit)
     if _is_limited(self, address):
         remember(self, address, found)
 
@@ -84,7 +88,9 @@ def connect_in_time(limit: Limit, sock: Socket, address: Any) -> None:
     try:
         if running:
             check_deadline(sock, "connect", target=address)
-        _connect_under(limit, sock, address, note(sock).asked)
+        number = _connect_under(limit, sock, address, note(sock).asked)
+        if number:
+            raise _system.os_error(number)
     except OSError as exc:
         took = now() - started
         fail(sock, exc, "connect", target=address, elapsed=took, limit=limit, is_attempt=True)
@@ -106,20 +112,20 @@ def connect_ex(self: Socket, address: Any, /) -> int:
     try:
         if running:
             check_deadline(self, "connect_ex", target=address)
-        found = resolved(self, "connect_ex", address)
+        found = address if is_certain(address) else resolved(self, "connect_ex", address)
         limit = _limit(self, address)
         if limit is None:
             return _connect_ex_as_set_up(self, address, found)
-        _connect_under(limit, self, found, address, _system.connect_ex)
+        number = _connect_under(limit, self, found, address, _system.connect_ex)
     except _socket.gaierror as exc:
         fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
     except OSError as exc:
         if exc.errno is None and not isinstance(exc, TimeoutError):  # a path that is too long
             fail(self, exc, "connect_ex", target=address, elapsed=now() - started)
         return exc.errno or errno.ETIMEDOUT
-    if _is_limited(self, address):
+    if not number and _is_limited(self, address):
         remember(self, address, found)
-    return 0
+    return number
 
 
 def _limit(sock: Socket, address: Any) -> Limit | None:
@@ -128,6 +134,8 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
     if own == 0 or _system.kind(sock) == _socket.SOCK_DGRAM:
         return None
     if own is not None:
+        if not running:
+            return None
         limit = cut(Limit(own, "", "settimeout"))
         return limit if limit.source == DEADLINE else None
     limit = _limit_of_blocking(sock, address)
@@ -158,14 +166,16 @@ def _connect_under(
     address: Any,
     asked: Any,
     first: Callable[..., int] = begin,
-) -> None:
-    """Connect to *address*, *asked* for so, within *limit* or as the program set it up."""
+) -> int:
+    """Connect to *address*, *asked* for so, within *limit* or as the program set it up.
+
+    Return the errno, 0 for success: raising it from here would cost more than connecting.
+    """
     started = now()
     try:
         if limit is None:
-            _connect_as_set_up(sock, address)
-        else:
-            _connect_within(limit, sock, address, first)
+            return _connect_as_set_up(sock, address)
+        return _connect_within(limit, sock, address, first)
     finally:
         if recording and _waits(sock):
             recorded_to(asked or address, CONNECT, started)
@@ -177,8 +187,11 @@ def _waits(sock: Socket) -> bool:
 
 def _connect_within(
     limit: Limit, sock: Socket, address: Any, first: Callable[..., int] = begin
-) -> None:
-    """Connect in at most the seconds of *limit*; the mode is the same before and after."""
+) -> int:
+    """Connect in at most the seconds of *limit*; the mode is the same before and after.
+
+    Return the errno, 0 for success.
+    """
     end = now() + (limit.seconds or 0)
     if limit.source == DEADLINE and not limit.seconds:
         raise TimeoutError("timed out")
@@ -186,8 +199,8 @@ def _connect_within(
     try:
         _system.settimeout(sock, 0)
         number = first(sock, address)
-        if number in UNDER_WAY and ready_before(end, sock, WRITE):
-            number = outcome(sock, address)
+        if number in UNDER_WAY and _tells_when_asked_again(sock):
+            number = _system.connect_ex(sock, address)  # this machine has answered by now
         if number in _UNFINISHED:
             number = _wait_for_outcome(number, end, sock, address)
     finally:
@@ -196,23 +209,23 @@ def _connect_within(
         except OSError:
             if _system.fileno(sock) >= 0:  # not closed by another thread, or by such a handler
                 raise
-    if number:
-        raise _system.os_error(number)
+    return number
 
 
-def _connect_as_set_up(sock: Socket, address: Any) -> None:
-    """Connect with the timeout that the program gave; a full AF_UNIX backlog has it, too."""
+def _connect_as_set_up(sock: Socket, address: Any) -> int:
+    """Connect with the timeout that the program gave; a full AF_UNIX backlog has it, too.
+
+    Return the errno of that backlog, 0 for success.
+    """
     end = now() + (_system.gettimeout(sock) or 0)
     try:
         _system.connect(sock, address)
-        return
+        return 0
     except BlockingIOError as exc:
         if not (_system.gettimeout(sock) and _system.family(sock) == _UNIX):
             raise
         number = exc.errno or 0
-    number = _wait_for_outcome(number, end, sock, address)
-    if number:
-        raise _system.os_error(number)
+    return _wait_for_outcome(number, end, sock, address)
 
 
 def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> int:
@@ -230,6 +243,12 @@ def _wait_for_outcome(number: int, end: float, sock: Socket, address: Any) -> in
         number = outcome(sock, address)
 
 
+def _tells_when_asked_again(sock: Socket) -> bool:
+    if sys.platform != "linux" or _system.proto(sock) not in _TCP:
+        return False
+    return _system.family(sock) in _INTERNET
+
+
 def outcome(sock: Socket, address: Any) -> int:
     """Return what became of a connection that was under way.
 
@@ -237,9 +256,7 @@ def outcome(sock: Socket, address: Any) -> int:
     does. SO_ERROR tells, too, but afterwards the next connect() of the program would be
     answered for this one (ECONNABORTED after a refusal).
     """
-    family = _system.family(sock)
-    is_tcp = family in _INTERNET and _system.proto(sock) in _TCP
-    if family == _UNIX or (sys.platform == "linux" and is_tcp):
+    if _system.family(sock) == _UNIX or _tells_when_asked_again(sock):
         return _system.connect_ex(sock, address)
     return int(_system.getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_ERROR))
 
@@ -255,7 +272,9 @@ def _connect_ex_as_set_up(sock: Socket, address: Any, found: Any) -> int:
 
 
 def _is_limited(sock: Socket, address: Any) -> bool:
-    return talks_to_others(_system.family(sock), _system.kind(sock), split(address)[0] is not None)
+    family = _system.family(sock)
+    named = family == _UNIX and split(address)[0] is not None
+    return talks_to_others(family, _system.kind(sock), named)
 
 
 def remember(sock: Socket, address: Any, found: Any) -> None:

@@ -6,15 +6,16 @@ Everything here runs after something has failed; it gathers what is known, looks
 
 from __future__ import annotations
 
-from . import _surroundings, _system
+from . import _surroundings, _system, _tcpinfo
 from ._deadline import DEADLINE
-from ._exempt import is_left_alone
+from ._exempt import in_force, is_left_alone
 from ._hosts import family_of
 from ._recorder import recorded_call, recorded_failure, recording
+from ._roles import ACCEPTED
 from ._route import Route, recall, route_of
 from ._timeouts import Limit
 from ._translate import PHASES, leaf_of, told_by, translate
-from .errors import SafeSocketError
+from .errors import ConnectRefusedError, SafeSocketError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,21 +76,30 @@ def fail(
     elif isinstance(exc, TimeoutError) and exc.errno is None:
         limit = limit or Limit(own, "", "settimeout")
         elapsed = own if elapsed is None else elapsed
-    route = route_of(sock, target, tried)
-    facts: Any = {"elapsed": elapsed, "limit": limit, "bytes_sent": bytes_sent}
-    throw(exc, told(exc, operation, route, sock, **facts), is_attempt=is_attempt)
+    try:
+        route = route_of(sock, target, tried)
+        error = told(exc, operation, route, sock, elapsed, limit, bytes_sent)
+    except BaseException as worse:  # no memory to tell, or a signal's handler has raised
+        worse.__context__ = worse.__context__ or exc  # which may be made of an errno, not raised
+        raise
+    throw(exc, error, is_attempt=is_attempt)
 
 
 def told(
-    exc: OSError, operation: str, route: Route, sock: Socket | None = None, **facts: Any
+    exc: OSError,
+    operation: str,
+    route: Route,
+    sock: Socket | None = None,
+    elapsed: float | None = None,
+    limit: Limit | None = None,
+    bytes_sent: int | None = None,
 ) -> SafeSocketError:
-    """Return the documented error for *exc*, and what this machine shows of its cause.
-
-    *facts* are what is known of the failure: elapsed, limit, bytes_sent.
-    """
+    """Return the documented error for *exc*, and what this machine shows of its cause."""
     leaf = leaf_of(exc, operation)
+    if sock is not None and leaf is not ConnectRefusedError:  # of which the kernel keeps nothing
+        route.tcp = _tcpinfo.evidence(sock, accepted=route.role == ACCEPTED)
     route.finding = _surroundings.finding(exc, leaf, operation, route, sock)
-    return translate(exc, operation, route, **facts)
+    return translate(exc, operation, route, leaf, elapsed, limit, bytes_sent)
 
 
 def _is_nobodys_business(exc: OSError) -> bool:
@@ -97,6 +107,8 @@ def _is_nobodys_business(exc: OSError) -> bool:
 
 
 def _is_left_alone(sock: Socket, target: Any) -> bool:
+    if not in_force():
+        return False
     known = recall(sock)
     return is_left_alone(target, known and known.asked, known and known.address)
 
@@ -121,6 +133,8 @@ def throw(exc: OSError, error: SafeSocketError, *, is_attempt: bool = False) -> 
     """
     if recording and not is_attempt:
         recorded_failure(error)
+    if exc.__traceback__ is None:  # made of an errno, not raised: it is nobody's context
+        raise error
     try:
         raise error
     except SafeSocketError:

@@ -41,12 +41,10 @@ def is_number(host: Any) -> bool:
     That is IPv4 in all forms of inet_aton(3) (127.1, 0x7f000001) but with nothing behind it,
     and IPv6, with or without a scope.
     """
-    host = _as_text(host)
-    if not isinstance(host, str):
-        return False
-    if host in _numbers:
+    if type(host) is str and host in _numbers:
         return True
-    if not _parses(host):
+    host = _as_text(host)
+    if not isinstance(host, str) or not _parses(host):
         return False
     if len(_numbers) >= _MOST_NUMBERS:
         _numbers.clear()

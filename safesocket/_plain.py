@@ -42,6 +42,14 @@ def builtin(value: Any) -> Any:
     return value
 
 
+def _is_plain_pair(value: Any) -> bool:
+    """Tell whether *value* is a host and a port as nearly all are: asked first, as it is quick."""
+    if type(value) is not tuple or len(value) != 2:
+        return False
+    host, port = value
+    return type(host) is str and type(port) is int and 0 <= port < 65536
+
+
 def plain(value: Any) -> Any:
     """Return *value* in terms of str, bytes, int, float, None and tuples of these.
 
@@ -53,7 +61,7 @@ def plain(value: Any) -> Any:
     if kind is int:
         return value if value in _NUMBERS else "<int>"
     if kind is tuple:
-        return tuple(map(plain, value))
+        return value if _is_plain_pair(value) else tuple(map(plain, value))
     read = builtin(value)
     if read is not value:
         return plain(read)
@@ -65,6 +73,8 @@ def plain(value: Any) -> Any:
 
 def split(address: Any) -> tuple[Any, Any]:
     """Return host and port of *address*, as :func:`plain` values; a path has no port."""
+    if _is_plain_pair(address):
+        return address  # type: ignore[no-any-return]
     said = address if type(address) is tuple else builtin(address)
     if type(said) is tuple:
         return (plain(said[0]), plain(said[1])) if len(said) >= 2 else (None, None)

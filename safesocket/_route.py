@@ -13,10 +13,9 @@ from __future__ import annotations
 import _socket
 from weakref import ref
 
-from . import _tcpinfo
 from ._hosts import is_number
 from ._plain import plain, split
-from ._roles import ACCEPTED, FRESH
+from ._roles import FRESH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +131,10 @@ def carry_over(source: Socket, target: Socket) -> None:
 
 
 class Route:
-    """The two ends of a failed operation, and what is known of them: plain values."""
+    """The two ends of a failed operation, and what is known of them: plain values.
+
+    *asked* and *address* may be the program's; *local* is C's, which has no others.
+    """
 
     __slots__ = (
         "address",
@@ -163,7 +165,7 @@ class Route:
         self.family = family
         self.kind = kind
         self.address = plain(address)
-        self.local = plain(local)
+        self.local = local
         self.role = role
         self.server_name = server_name  # that TLS asks for
         self.tcp = tcp
@@ -191,8 +193,7 @@ def route_of(sock: Socket, target: Any = None, tried: Any = None) -> Route:
     if target is None and address is None:
         address = (known and known.address) or name_by(_getpeername, sock)
     local, server_name = name_by(_getsockname, sock), getattr(sock, "server_hostname", None)
-    tcp = _tcpinfo.evidence(sock, accepted=role == ACCEPTED)
-    return Route(_family(sock), _kind(sock), asked, address, local, role, server_name, tcp)
+    return Route(_family(sock), _kind(sock), asked, address, local, role, server_name)
 
 
 def name_by(read: Any, sock: Socket) -> Any:

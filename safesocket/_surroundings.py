@@ -60,8 +60,10 @@ def finding(
         return None
     try:
         look = Look(exc, operation, route, sock)
-        found = next((sight(look) for applies, sight in rows if applies(look)), None)
-        return found if found and _is_of_this_network(sock) else None
+        for applies, sight in rows:
+            if applies(look):
+                found = sight(look)
+                return found if found and _is_of_this_network(sock) else None
     except Exception as failed:
         if not _is_ours(failed):
             raise  # by a handler of a signal: the program's
@@ -114,7 +116,8 @@ def _is_connecting(look: Look) -> bool:
 
 
 def _is_on_loopback(look: Look) -> bool:
-    return _is_of_tcp(look) and is_loopback(look.route.address)
+    route = look.route
+    return route.kind == _socket.SOCK_STREAM and is_loopback(route.address)
 
 
 def _is_of_tcp(look: Look) -> bool:
@@ -149,8 +152,8 @@ _TABLE: tuple[Row, ...] = (
     (e.AddressNotAvailableError, _is_connecting, _ports.exhausted),
     (e.BindDeniedError, _is_local, _paths.denied),
     (e.ConnectDeniedError, _is_local, _paths.denied),
-    (e.ConnectRefusedError, _is_local, _paths.refused),
     (e.ConnectRefusedError, _is_on_loopback, _ports.elsewhere),
+    (e.ConnectRefusedError, _is_local, _paths.refused),
     (e.HostNotFoundError, _is_named, _networks.name_servers),
     (e.OperationDeniedError, _is_local, _paths.denied),
     (e.ResolverError, _is_named, _networks.name_servers),

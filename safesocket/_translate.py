@@ -11,7 +11,7 @@ import errno as _errno
 import socket as stdlib
 from socket import gaierror, herror
 
-from . import _redaction, _tcpinfo, _wording
+from . import _redaction, _tcpinfo
 from . import errors as e
 from ._hints import hint_for
 from ._roles import ACCEPTED, BOUND
@@ -117,19 +117,18 @@ def checked_mode(mode: str) -> str:
 
 
 def set_mode(mode: str) -> None:
-    """Say where the sentence goes: "append" to the text, into a "note", or nowhere ("off")."""
+    """Say where the sentence goes: "append" to the text, into a "note", or nowhere ("off").
+
+    An error keeps to what was said when it was raised.
+    """
     global _mode
     _mode = mode
 
 
 def leaf_of(exc: OSError, operation: str) -> type[e.SafeSocketError]:
     """Return the class that says what happened."""
-    if isinstance(exc, herror):
-        return e.ReverseLookupError
-    if isinstance(exc, e.ResolveTimeoutError):
-        return e.ResolveTimeoutError
-    if isinstance(exc, gaierror):
-        return e.HostNotFoundError if exc.errno in _NO_SUCH_NAME else e.ResolverError
+    if isinstance(exc, (gaierror, herror)):
+        return _leaf_of_a_lookup(exc)
     phase = PHASES.get(operation, _ANY)
     if type(exc).__module__ == "ssl":
         from . import _tlserrors  # here: whoever raised it has imported ssl
@@ -141,19 +140,27 @@ def leaf_of(exc: OSError, operation: str) -> type[e.SafeSocketError]:
     return _LEAVES.get((phase, exc.errno)) or _LEAVES.get((_ANY, exc.errno), e.SocketOperationError)
 
 
+def _leaf_of_a_lookup(exc: OSError) -> type[e.SafeSocketError]:
+    if isinstance(exc, herror):
+        return e.ReverseLookupError
+    if isinstance(exc, e.ResolveTimeoutError):
+        return e.ResolveTimeoutError
+    return e.HostNotFoundError if exc.errno in _NO_SUCH_NAME else e.ResolverError
+
+
 def translate(
     exc: OSError,
     operation: str,
     route: Route,
-    *,
+    leaf: type[e.SafeSocketError] | None = None,
     elapsed: float | None = None,
     limit: Limit | None = None,
     bytes_sent: int | None = None,
 ) -> e.SafeSocketError:
-    """Return the documented error for *exc*, which *operation* met on *route*."""
-    leaf = leaf_of(exc, operation)
+    """Return the documented error for *exc*, a *leaf*, which *operation* met on *route*."""
+    leaf = leaf or leaf_of(exc, operation)
     umbrella = _UMBRELLAS.get(PHASES.get(operation, _ANY), ())
-    kind: type[e.SafeSocketError] = e.combined(leaf, *umbrella, *_builtin(exc))  # type: ignore[arg-type]
+    kind: type[e.SafeSocketError] = e.combined(leaf, *umbrella, type(exc))  # type: ignore[arg-type]
     error = _like(exc, kind)
     _redaction.hide(error, route.host, route.address, route.local, route.server_name)
     error.operation = operation
@@ -173,12 +180,11 @@ def tell(
     limit: Limit | None,
     attempts: Sequence[e.Attempt] = (),
 ) -> None:
-    """Set what is known about *error*, and its notes; what an earlier telling said is replaced."""
+    """Set what is known about *error*, and its hint; what an earlier telling said is replaced."""
     facts = error.__dict__
-    facts["host"], facts["port"] = _redaction.shown((route.host, route.port))
-    facts["address"] = _redaction.shown(route.address)
+    facts["host"], facts["port"], facts["address"] = route.host, route.port, route.address
     if route.local is not None:  # or an earlier telling's stays
-        facts["local"] = _redaction.shown(route.local)
+        facts["local"] = route.local
     facts["elapsed"] = elapsed
     if attempts:
         facts["attempts"] = attempts
@@ -189,22 +195,29 @@ def tell(
     if isinstance(error, TimeoutError):
         _name_limit(error, limit if error.errno is None or isinstance(error, gaierror) else _KERNEL)
     facts["_finding"] = route.finding
-    facts["hint"] = hint_for(error, leaf, route)
-    _add_notes(error)
+    if "_hinted" in facts:
+        facts.pop("hint", None)
+        facts.pop("__notes__", None)
+    facts["_hinted"] = hint_for, leaf, route
+    if _mode != "append":
+        facts["_message"] = _mode
+    if _redaction.wished() is not None:
+        _hide_hosts(error, route)
 
 
 def add_to_hint(error: e.SafeSocketError, words: str) -> None:
     """Add *words* to the hint of *error*."""
     error.hint = f"{error.hint}; {words}" if error.hint else words
-    _add_notes(error)
+    error.__dict__.pop("__notes__", None)
 
 
 def correct(
     error: e.SafeSocketError, operation: str, bytes_sent: int | None, elapsed: float
 ) -> None:
     """Let *error* tell of *operation*, of which that which failed was a part."""
-    error.operation, error.bytes_sent, error.elapsed = operation, bytes_sent, elapsed
-    _add_notes(error)
+    facts = {"hint": error.hint, "bytes_sent": bytes_sent, "elapsed": elapsed}
+    error.__dict__.update(facts, operation=operation)  # the hint is that of the part
+    error.__dict__.pop("__notes__", None)
 
 
 def _add_evidence(error: e.SafeSocketError, tcp: _tcpinfo.Facts) -> None:
@@ -227,16 +240,14 @@ def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
         error._field = limit.field
 
 
-def _add_notes(error: e.SafeSocketError) -> None:
-    notes = [f"Hint: {error.hint}"] if error.hint else []
-    if _mode != "append":
-        error._appends = False
-        notes = [_wording.sentence(error), *notes] if _mode == "note" else []
-    error.__dict__["__notes__"] = notes  # those of an earlier telling go
-
-
-def _builtin(exc: OSError) -> tuple[type[OSError], ...]:
-    return () if type(exc) is OSError else (type(exc),)
+def _hide_hosts(error: e.SafeSocketError, route: Route) -> None:
+    """Let *error* show the hosts of *route* as is wished now, whenever its hint is asked for."""
+    facts = error.__dict__
+    facts["host"], facts["port"] = _redaction.shown((route.host, route.port))
+    facts["address"] = _redaction.shown(route.address)
+    if route.local is not None:
+        facts["local"] = _redaction.shown(route.local)
+    facts["hint"] = error.hint
 
 
 def told_by(knows: BaseException | None, error: e.SafeSocketError) -> e.SafeSocketError:

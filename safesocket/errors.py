@@ -26,7 +26,7 @@ from . import _wording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more to import than all of safesocket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ._evidence import TCPInfo
@@ -108,6 +108,40 @@ class Attempt:
         return self.address, type(self.error), self.error.args, self.elapsed
 
 
+class _Worded:
+    """A part of an error that is put into words when somebody asks, and then stays as it is.
+
+    Most errors are caught and never read, and words were a fifth of what a refusal costs.
+    """
+
+    __slots__ = ("_name", "_word")
+
+    def __init__(self, word: Callable[[SafeSocketError], Any]) -> None:
+        self._word = word
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, error: SafeSocketError | None, owner: type | None = None) -> Any:
+        if error is None:
+            return None
+        return error.__dict__.setdefault(self._name, self._word(error))
+
+
+def _hint(error: SafeSocketError) -> str | None:
+    if error._hinted is None:
+        return None
+    word, leaf, route = error._hinted
+    return word(error, leaf, route)  # type: ignore[no-any-return]
+
+
+def _notes(error: SafeSocketError) -> list[str]:
+    if error._hinted is None:  # nobody has told it: like any exception without notes
+        raise AttributeError("__notes__", name="__notes__", obj=error)
+    said = [_wording.sentence(error)] if error._message == "note" else []
+    return said + [f"Hint: {hint}" for hint in (error.hint,) if hint and error._message != "off"]
+
+
 class SafeSocketError(OSError):
     """A socket operation failed; the base of every error that safesocket raises.
 
@@ -146,7 +180,9 @@ class SafeSocketError(OSError):
     bytes_sent: int | None = None
     bytes_received: int | None = None
     attempts: Sequence[Attempt] = ()
-    hint: str | None = None
+    hint: str | None = _Worded(_hint)  # type: ignore[assignment]
+    __notes__ = _Worded(_notes)
+    _hinted: tuple[Any, ...] | None = None  # what words the hint, and of what
     _field: str = ""  # the name of the limit in Timeouts
     _attempt: int = -1  # which of the attempts it tells of
     #: of look-ups: how many are stuck, seconds of the oldest, and whether this one had begun
@@ -155,16 +191,20 @@ class SafeSocketError(OSError):
     _finding: str | None = None  # what a look around has shown of the cause
     _role: str = ""  # how the socket came to be, where that tells who is at the other end
     _recorded: bool = False  # by a profile; what is told anew is not another failure
-    _appends: bool = True  # configure(message="append") when it was raised
+    _message: str = "append"  # configure(message=) when it was raised
 
     def __str__(self) -> str:
         original = super().__str__()
-        if self.operation is None or not self._appends:
+        if self.operation is None or self._message != "append":
             return original
         return f"{original}: {_wording.sentence(self)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         reduced: Any = super().__reduce__()
+        if self._hinted is not None:
+            state = {**self.__dict__, "hint": self.hint, "__notes__": self.__notes__}
+            del state["_hinted"]
+            reduced = (*reduced[:2], state)
         parts = _PARTS.get(type(self))
         if parts is None:
             return reduced  # type: ignore[no-any-return]

@@ -159,10 +159,11 @@ def copies(error):
 
 def told(error):
     """Return everything that *error* says."""
-    facts = {name: value for name, value in vars(error).items() if name != "attempts"}
+    worded = {"hint": error.hint, "__notes__": getattr(error, "__notes__", None)}
+    facts = {k: v for k, v in vars(error).items() if k not in ("attempts", "_hinted", *worded)}
     names = (error.errno, error.strerror, error.filename, error.filename2)
     tried = [(attempt.address, told(attempt.error), attempt.elapsed) for attempt in error.attempts]
-    return type(error), error.args, names, str(error), facts, tried
+    return type(error), error.args, names, str(error), facts, worded, tried
 
 
 def assert_travels(error):

@@ -229,7 +229,7 @@ for net in (plain, socket):
     assert printed("\n".join((lib, script)), "-W", "ignore") == f"{once}; {once};"
 
 
-@pytest.mark.parametrize("place", ["_translate._like", "_translate.hint_for", "_failing.route_of"])
+@pytest.mark.parametrize("place", ["_translate._like", "_translate.tell", "_failing.route_of"])
 def test_no_memory_to_tell_of_a_failure(monkeypatch, place):
     """MemoryError comes, behind it the failure; the socket is as it was."""
 
@@ -245,6 +245,22 @@ def test_no_memory_to_tell_of_a_failure(monkeypatch, place):
         assert sock.gettimeout() is None
         with pytest.raises(ConnectionRefusedError):
             sock.connect(("127.0.0.1", 1))
+
+
+def test_no_memory_to_word_a_hint(monkeypatch):
+    """The failure is told without words; who asks for them gets MemoryError, and them later."""
+
+    def fail(*_):
+        raise MemoryError
+
+    with safesocket.socket() as sock:
+        monkeypatch.setattr("safesocket._hints._by_kind", fail)
+        with pytest.raises(ConnectionRefusedError) as it:
+            sock.connect(("127.0.0.1", 1))
+        with pytest.raises(MemoryError):
+            str(it.value.__notes__)
+        monkeypatch.undo()
+        assert it.value.__notes__ == [f"Hint: {it.value.hint}"]
 
 
 def test_a_look_up_waits_for_memory(monkeypatch):
