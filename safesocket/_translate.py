@@ -247,7 +247,7 @@ def _hide_hosts(error: e.SafeSocketError, route: Route) -> None:
     facts["address"] = _redaction.shown(route.address)
     if route.local is not None:
         facts["local"] = _redaction.shown(route.local)
-    facts["hint"] = error.hint
+    facts["hint"], facts["_hinted"] = error.hint, ()  # the route holds them as they are
 
 
 def told_by(knows: BaseException | None, error: e.SafeSocketError) -> e.SafeSocketError:

@@ -17,6 +17,7 @@ import pytest
 import safesocket
 import safesocket.ssl
 from safesocket import _redaction, configure, testing, timeouts
+from safesocket._route import Route
 from safesocket.errors import (
     AddressInUseError,
     CertificateError,
@@ -52,6 +53,8 @@ def shown_by(error):
         repr(pickle.loads(pickle.dumps(error))),
     ]
     parts += [repr(error.args), str(error.strerror), str(error.filename)]
+    routes = [part for part in error._hinted or () if isinstance(part, Route)]
+    parts += [repr([getattr(route, name) for name in Route.__slots__]) for route in routes]
     for attempt in error.attempts:
         parts += [repr(attempt), shown_by(attempt.error)]
     return "\n".join(parts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import pickle
 import re
 import socket as stdlib
 import traceback
@@ -13,7 +15,7 @@ from socket import AF_UNIX, SOCK_DGRAM
 import pytest
 
 import safesocket
-from safesocket import testing
+from safesocket import _translate, testing
 from safesocket.errors import (
     AddressInUseError,
     Attempt,
@@ -532,6 +534,39 @@ def test_mode_holds_for_create_connection():
     sentence, hint = error.__notes__
     assert "; also tried " in sentence
     assert hint.startswith("Hint: ")
+
+
+def test_words_are_made_for_who_asks(monkeypatch):
+    """An error that nobody reads has no words; they are made once, and a copy has them."""
+    asked = []
+    hint_for = _translate.hint_for
+    monkeypatch.setattr(_translate, "hint_for", lambda *a: asked.append(a) or hint_for(*a))
+    with refused_for_real() as (call, _):
+        error = raised_by(call)
+    assert asked == []
+    assert error.hint is error.hint
+    assert error.__notes__ == copy.copy(error).__notes__ == [f"Hint: {error.hint}"]
+    assert len(asked) == 1
+
+
+def test_notes_of_the_program_come_after_the_hint():
+    """add_note() before anybody has asked for a note: none is lost."""
+    with refused_for_real() as (call, _):
+        error = raised_by(call)
+    error.add_note("the program's own")
+    assert error.__notes__ == [f"Hint: {error.hint}", "the program's own"]
+    assert pickle.loads(pickle.dumps(error)).__notes__ == error.__notes__
+
+
+def test_who_made_an_error_has_the_words():
+    """What nobody has raised for a failure has no notes but its maker's, like any exception."""
+    error = safesocket.errors.PeerResetError(104, "by a test")
+    assert error.hint is None
+    assert not hasattr(error, "__notes__")
+    error.add_note("the test's own")
+    error.hint = "the test's own"
+    assert error.__notes__ == ["the test's own"]
+    assert pickle.loads(pickle.dumps(error)).hint == "the test's own"
 
 
 def test_mode_stays_with_the_error():
