@@ -76,13 +76,18 @@ def fail(
     elif isinstance(exc, TimeoutError) and exc.errno is None:
         limit = limit or Limit(own, "", "settimeout")
         elapsed = own if elapsed is None else elapsed
+    known = elapsed, limit, bytes_sent
+    throw(exc, _told_of(sock, exc, operation, target, tried, *known), is_attempt=is_attempt)
+
+
+def _told_of(
+    sock: Socket, exc: OSError, operation: str, target: Any, tried: Any, *known: Any
+) -> SafeSocketError:
     try:
-        route = route_of(sock, target, tried)
-        error = told(exc, operation, route, sock, elapsed, limit, bytes_sent)
+        return told(exc, operation, route_of(sock, target, tried), sock, *known)
     except BaseException as worse:  # no memory to tell, or a signal's handler has raised
         worse.__context__ = worse.__context__ or exc  # which may be made of an errno, not raised
         raise
-    throw(exc, error, is_attempt=is_attempt)
 
 
 def told(
@@ -133,15 +138,16 @@ def throw(exc: OSError, error: SafeSocketError, *, is_attempt: bool = False) -> 
     """
     if recording and not is_attempt:
         recorded_failure(error)
-    if exc.__traceback__ is None:  # made of an errno, not raised: it is nobody's context
-        raise error
     try:
-        raise error
-    except SafeSocketError:
-        if error.__context__ is exc:
-            error.__context__ = exc.__context__
-            error.__suppress_context__ = exc.__suppress_context__
-        raise
+        if exc.__traceback__ is None:
+            raise error  # for an errno: nothing was raised that could be its context
+        try:
+            raise error
+        except SafeSocketError:
+            if error.__context__ is exc:
+                error.__context__ = exc.__context__
+                error.__suppress_context__ = exc.__suppress_context__
+            raise
     finally:
         del error  # its traceback holds this frame
 
