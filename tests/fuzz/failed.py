@@ -99,6 +99,13 @@ FAILED = {
         ("file.close",),
         small=True,
     ),
+    "the model raced a reader for the room that a second message needs": _plain(
+        "seqpacket",
+        "connected",
+        None,
+        ("while", [["far.send", 5000], ["far.send", 5000]], ["recv", 1, 0]),
+        small=True,
+    ),
     "the model took None for a buffer, which over TLS is none": _over_tls(
         "tcp4",
         "connected",
