@@ -828,6 +828,16 @@ def test_document_of_a_failure(known):
     assert document["problems"] == [document["verdict"].partition("reached: ")[2]]
 
 
+def test_document_without_addresses(known):
+    """Where the look-up fails, its error is told, and nothing is tried."""
+    safesocket.configure(family="ipv6")
+    document = known((LOOPBACK, 80))
+    assert document["status"] == NOT_FOUND
+    assert document["look_up"]["error"]["operation"] == "getaddrinfo"
+    assert (document["look_up"]["addresses"], document["connections"]) == ([], [])
+    assert document["verdict"].startswith(f"{LOOPBACK} cannot be looked up")
+
+
 def test_nothing_is_left_behind(ca):
     """Every socket of a probe is closed, whatever came of it."""
     before = descriptors()
