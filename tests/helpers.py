@@ -5,8 +5,10 @@ from __future__ import annotations
 import _socket
 import copy
 import gc
+import importlib.util
 import os
 import pickle
+import pty
 import random
 import select
 import signal
@@ -116,6 +118,37 @@ def python(code, *options, **environment):
         timeout=GUARD,
         check=False,
     )
+
+
+@contextmanager
+def terminal(interrupt_at=None):
+    """Yield a file that is a terminal, and a list, which has all that it showed after the block.
+
+    Ctrl-C comes to this process once *interrupt_at* is shown.
+    """
+    ours, theirs = pty.openpty()
+    shown = []
+
+    def watch():
+        seen, wanted = b"", interrupt_at and interrupt_at.encode()
+        with open(ours, "rb", buffering=0) as screen, suppress(OSError):  # EIO: end of file
+            while more := screen.read(65536):
+                seen += more
+                if wanted and wanted in seen:
+                    wanted = None
+                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        shown.append(seen.decode())
+
+    with calling(watch), open(theirs, "w", encoding="utf-8") as file:
+        yield file, shown
+
+
+def loaded_again(name):
+    """Return the module *name*, loaded once more beside the one in use, with its environment."""
+    spec = importlib.util.find_spec(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def printed(code, *options, **environment):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -22,6 +22,7 @@ from safesocket import errors
 from safesocket.__main__ import main
 from safesocket._cli import cases, child, demo
 from safesocket._cli.cases import CASES, SNIPPETS
+from tests.helpers import terminal
 
 GUARD = 30.0  # seconds
 SEED = Path(__file__).resolve().parents[2] / "shared" / "seed"
@@ -296,26 +297,49 @@ def test_demo_bears_a_reader_that_leaves():
     assert process.returncode == 1
 
 
-def on_terminal(**extra):
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "safesocket", "errors"]
-    with subprocess.Popen(command, env=environment(**extra), stdout=theirs):
-        os.close(theirs)
-        shown = b""
-        with open(ours, "rb", buffering=0) as terminal:
-            try:
-                while more := terminal.read(65536):
-                    shown += more
-            except OSError:  # EIO: Linux's end of file
-                pass
-    return shown.decode()
-
-
-def test_colours_only_where_wanted():
+@pytest.mark.parametrize(
+    ("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_only_where_wanted(monkeypatch, variables, coloured):
     """A terminal gets colours, but not one that says NO_COLOR or is dumb."""
-    assert "\x1b[" in on_terminal()
-    assert "\x1b[" not in on_terminal(NO_COLOR="1")
-    assert "\x1b[" not in on_terminal(TERM="dumb")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in {"TERM": "x", **variables}.items():
+        monkeypatch.setenv(name, value)
+    with terminal() as (stdout, shown), monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        assert main(["errors"]) == 0
+    assert ("\x1b[" in shown[0]) == coloured
+
+
+def test_table_bears_a_reader_that_leaves(monkeypatch):
+    """``errors | head -1`` ends with a status, and nothing is left that could not be written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    real = os.dup(1)
+    try:
+        os.dup2(writing, 1)
+        os.close(writing)
+        with open(1, "w", closefd=False) as stdout, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            assert main(["errors"]) == 1
+    finally:
+        os.dup2(real, 1)
+        os.close(real)
+
+
+def test_no_stdout(monkeypatch):
+    """Without a stdout, as under pythonw, a command ends well."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["errors"]) == 0
+
+
+def test_as_a_module(monkeypatch, capsys):
+    """Run as a module it is the command line's, and its status is the process's."""
+    monkeypatch.setattr(sys, "argv", ["safesocket", "--version"])
+    with pytest.raises(SystemExit) as it:
+        runpy.run_path(sys.modules[main.__module__].__file__, run_name="__main__")
+    assert it.value.code == 0
+    assert capsys.readouterr().out.startswith("safesocket ")
 
 
 # The table of errors.

@@ -63,3 +63,14 @@ def test_a_difference_is_seen(judges):
     plain, other = judge.plain.answer(), judge.other.answer()
     assert plain != other
     assert "move 1" in difference(plain, other)
+
+
+def test_how_far_a_send_came_is_compared(judges):
+    """Of a connection that ends half-way the record has the count, too, and not the error alone."""
+    judge = judges("drop-in")
+    plan = FAILED["the model took a short count for all that a connection that ends has to tell"]
+    for process in (judge.plain, judge.other):
+        process.ask(plan)
+        _, _, (outcome, _), _ = process.answer()["moves"]
+        assert outcome[:2] == ("raises", "BrokenPipeError")
+        assert 0 < outcome[4]["half_way"] < 70_000

@@ -29,9 +29,9 @@ import trustme
 import safesocket
 from safesocket import _timeouts, errors, testing
 from safesocket.__main__ import main
-from safesocket._cli import certificate, probe, steps, target, verdict
+from safesocket._cli import certificate, probe, progress, steps, target, verdict
 from safesocket._cli.findings import Connection, escaped
-from tests.helpers import CHECKOUT, GUARD, ROOT, descriptors, needs_ipv6
+from tests.helpers import CHECKOUT, GUARD, LIMIT, ROOT, descriptors, needs_ipv6, terminal
 from tests.nameserver import network, run_in, trouble_with_networks
 from tests.tls import NAME, authority, server_context
 
@@ -828,6 +828,16 @@ def test_document_of_a_failure(known):
     assert document["problems"] == [document["verdict"].partition("reached: ")[2]]
 
 
+def test_document_without_addresses(known):
+    """Where the look-up fails, its error is told, and nothing is tried."""
+    safesocket.configure(family="ipv6")
+    document = known((LOOPBACK, 80))
+    assert document["status"] == NOT_FOUND
+    assert document["look_up"]["error"]["operation"] == "getaddrinfo"
+    assert (document["look_up"]["addresses"], document["connections"]) == ([], [])
+    assert document["verdict"].startswith(f"{LOOPBACK} cannot be looked up")
+
+
 def test_nothing_is_left_behind(ca):
     """Every socket of a probe is closed, whatever came of it."""
     before = descriptors()
@@ -862,8 +872,8 @@ def on_terminal(*words, until=""):
     with subprocess.Popen(command(*words), **how) as process:
         os.close(theirs)
         shown = ""
-        with open(ours, "rb", buffering=0) as terminal, suppress(OSError):  # EIO: end of file
-            while more := terminal.read(65536):
+        with open(ours, "rb", buffering=0) as screen, suppress(OSError):  # EIO: end of file
+            while more := screen.read(65536):
                 shown += more.decode()
                 if until and until in shown:
                     process.send_signal(signal.SIGINT)
@@ -897,37 +907,56 @@ def test_interrupted(options):
         assert output.endswith("\nverdict: interrupted: what is known so far is above\n")
 
 
-def test_interrupted_while_it_connects():
+@pytest.fixture
+def at_terminal(monkeypatch, capsys):
+    """Probe with a terminal for stderr, and little patience; Ctrl-C comes once *until* is shown.
+
+    Return the exit status, what went to stdout, and what the terminal showed.
+    """
+    monkeypatch.setattr(progress, "_PATIENCE", LIMIT)
+
+    def probed(*words, until=None):
+        with terminal(until) as (stderr, shown), monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stderr)
+            status = main(["probe", *words])
+        return status, capsys.readouterr().out, shown[0]
+
+    return probed
+
+
+def test_interrupted_while_it_connects(at_terminal):
     """What was not known yet is not told."""
     with testing.never_accepts() as (host, port):
-        status, output, shown = on_terminal(f"{host}:{port}", "--json", until="… ")
+        status, output, shown = at_terminal(f"{host}:{port}", "--json", until="… ")
     assert status == 130
     assert is_one_line(shown, f"connect to {host}:{port} … N s of 10 s")
     assert json.loads(output)["connections"] == []
 
 
-def test_interrupted_while_it_shakes_hands():
+def test_interrupted_while_it_shakes_hands(at_terminal):
     """What is known is told: there is a connection, and nothing of TLS."""
     with testing.never_answers() as (host, port):
-        status, output, shown = on_terminal(f"https://{host}:{port}", "--json", until="… ")
+        status, output, shown = at_terminal(f"https://{host}:{port}", "--json", until="… ")
     assert status == 130
     assert is_one_line(shown, f"TLS handshake with {host}:{port} … N s of 10 s")
     (connection,) = json.loads(output)["connections"]
     assert (connection["error"], connection["tls"]) == (None, None)
 
 
-def test_progress():
+def test_progress(at_terminal):
     """Who waits for more than a second at a terminal sees for what; then the line is gone."""
     with testing.never_answers() as (host, port):
-        _, output, shown = on_terminal(f"{host}:{port}", "--first-byte", "1.5")
-    assert is_one_line(shown, f"wait for a greeting from {host}:{port} … N s of 1.5 s")
+        status, output, shown = at_terminal(f"{host}:{port}", "--first-byte", "0.2")
+    assert status == WELL
+    assert is_one_line(shown, f"wait for a greeting from {host}:{port} … N s of 0.2 s")
     assert "\r" not in output
 
 
-def test_no_progress_without_a_wait():
+def test_no_progress_without_a_wait(at_terminal, monkeypatch):
     """Who does not wait sees nothing of it."""
+    monkeypatch.setattr(progress, "_PATIENCE", GUARD)
     with serving(says(b"hello")) as (host, port):
-        assert on_terminal(f"{host}:{port}")[2] == ""
+        assert at_terminal(f"{host}:{port}")[2] == ""
 
 
 def test_probe_does_not_install(seen):

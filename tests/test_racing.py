@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import socket
@@ -38,10 +39,10 @@ from tests.helpers import (
     every_stop,
     garbage,
     listening,
+    loaded_again,
     mode_of,
     needs_alarm,
     needs_ipv6,
-    printed,
     python,
     skip_if_traced,
     still_waits,
@@ -764,9 +765,6 @@ def test_configure_leaves_what_is_not_named():
     assert _addresses.wishes() == (None, True)
 
 
-SHOW = "from safesocket import _addresses; print(_addresses.wishes())"
-
-
 @pytest.mark.parametrize(
     ("environment", "wishes"),
     [
@@ -778,9 +776,11 @@ SHOW = "from safesocket import _addresses; print(_addresses.wishes())"
     ],
     ids=str,
 )
-def test_wishes_from_the_environment(environment, wishes):
+def test_wishes_from_the_environment(environment, wishes, monkeypatch):
     """The environment may wish, too."""
-    assert printed(SHOW, **environment) == str(wishes)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert loaded_again("safesocket._addresses").wishes() == wishes
 
 
 @pytest.mark.parametrize(
@@ -791,11 +791,20 @@ def test_wishes_from_the_environment(environment, wishes):
     ],
 )
 @pytest.mark.parametrize("value", ["", "maybe"])
-def test_bad_wish_from_the_environment(variable, known, value):
-    """A wish of the environment that is none stops the import and names the variable."""
-    process = python("import safesocket", **{variable: value})
+def test_bad_wish_from_the_environment(variable, known, value, monkeypatch):
+    """A wish of the environment that is none is named, and what it may be."""
+    monkeypatch.setenv(variable, value)
     text = f"environment variable {variable} must be one of {known}, not {value!r}"
-    assert process.stderr.rstrip().endswith(f"ValueError: {text}")
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        loaded_again("safesocket._addresses")
+
+
+def test_bad_wish_stops_the_import():
+    """Nobody goes on with a wish that nobody has understood."""
+    process = python("import safesocket", SAFESOCKET_FAMILY="maybe")
+    assert process.stderr.splitlines()[-1].startswith(
+        "ValueError: environment variable SAFESOCKET_"
+    )
 
 
 # The look-up.

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import zipapp
@@ -683,6 +684,8 @@ def ended(*words):
         (["--message", "loud", "x.py"], "argument --message: invalid choice: 'loud'"),
         (["--rea", "5", "x.py"], "unknown option --rea"),
         (["-u", "x.py"], "unknown option -u; Python's own go before -m safesocket"),
+        (["--profile=x.txt", "x.py"], "argument --profile: a profile is a file that ends in"),
+        (["--warn-after", "now", "x.py"], "argument --warn-after: must be 0 or more seconds"),
         (["--children=1", "x.py"], "argument --children: ignored explicit argument"),
     ],
 )
@@ -824,6 +827,15 @@ def test_environment_is_given_back():
     assert list(changed.items()) == list(before.items())
 
 
+@pytest.mark.parametrize("kind", ["json", "html"])
+def test_file_of_the_profile_is_passed_on_whole(kind, monkeypatch, tmp_path):
+    """The program may go elsewhere; the profile is written where ``run`` was called."""
+    monkeypatch.chdir(tmp_path)
+    changed = prepared(f"--profile=p.{kind}")
+    assert changed["SAFESOCKET_PROFILE"] == str(tmp_path / f"p.{kind}")
+    assert prepared("--profile")["SAFESOCKET_PROFILE"] == "1"
+
+
 def test_environment_of_children_stays():
     """With --children there is nothing to be given back, and once is enough."""
     once = prepared("--children", PYTHONPATH="x")
@@ -834,21 +846,67 @@ def test_environment_of_children_stays():
         prepared(SAFESOCKET_INSTALL="x")
 
 
-def test_hook_installs_and_reports(monkeypatch, capfd):
-    """In a process: safesocket is installed, and what is to be said at the end is said."""
+@pytest.fixture
+def begun(monkeypatch):
+    """Do what is done before a program's first line; return how to do what is done at its end."""
     registered = []
     monkeypatch.setattr(hook.atexit, "register", lambda *call: registered.append(call))
-    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
-    monkeypatch.setenv("SAFESOCKET_REPORT", "1")
-    assert not safesocket.is_installed()
-    hook.main()
-    try:
-        assert safesocket.is_installed()
-        [(report, installation, process)] = registered
-        report(installation, process)
-        report(installation, process + 1)
-    finally:
+
+    def end():
+        for function, *args in reversed(registered):
+            function(*args)
+
+    def begin():
+        monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+        assert not safesocket.is_installed()
+        hook.main()
+        return end
+
+    yield begin
+    while safesocket.is_installed():
         safesocket.uninstall()
+
+
+@pytest.mark.parametrize("file", ["p.json", "missing/p.json", ""])
+def test_hook_profiles(monkeypatch, begun, tmp_path, capfd, file):
+    """In a process: the profile is in its file, or, where that cannot be or is none, on stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAFESOCKET_PROFILE", file or "1")
+    monkeypatch.setenv("SAFESOCKET_INSTALL", "children")
+    end_program = begun()
+    assert "SAFESOCKET_PROFILE" not in os.environ  # of a child
+    with never_answers() as (_, port), safesocket.timeouts(read=0.02):
+        with socket.create_connection(("127.0.0.1", port)) as sock, pytest.raises(TimeoutError):
+            sock.recv(1)
+    end_program()
+    said = capfd.readouterr().err
+    if file == "p.json":
+        rows = json.loads((tmp_path / file).read_text("utf-8"))["rows"]
+        assert (f"127.0.0.1:{port}", "read") in [(row["peer"], row["phase"]) for row in rows]
+        assert said == ""
+    else:
+        assert said.count("the profile cannot be written") == (file != "")
+        assert f"\n127.0.0.1:{port} " in said
+
+
+@pytest.mark.parametrize("variable", ["NONE", "MESSAGE", "REPORT", "PROFILE"])
+def test_hook_refuses_what_is_no_choice(monkeypatch, begun, variable):
+    """In a process: nothing is installed where a variable is not understood."""
+    monkeypatch.setenv(f"SAFESOCKET_{variable}", "x")
+    with pytest.raises(ValueError, match=f"^environment variable SAFESOCKET_{variable}"):
+        begun()
+    assert not safesocket.is_installed()
+
+
+def test_hook_installs_and_reports(monkeypatch, begun, capfd):
+    """In a process: safesocket is installed, and what is to be said at the end is said, once."""
+    monkeypatch.setenv("SAFESOCKET_REPORT", "1")
+    end_program = begun()
+    assert safesocket.is_installed()
+    assert "safesocket in process" not in capfd.readouterr().err
+    end_program()
+    monkeypatch.setattr(os, "getpid", lambda: 0)  # a fork
+    end_program()
     assert capfd.readouterr().err.count("safesocket in process") == 1
 
 

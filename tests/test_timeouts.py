@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import pickle
+import re
 import socket
 import sys
 import threading
@@ -33,6 +34,7 @@ from tests.helpers import (
     LIMIT,
     MUCH,
     calling,
+    loaded_again,
     printed,
     python,
     set_kernel_timeout,
@@ -394,15 +396,16 @@ def test_environment_together():
     assert found == {**DEFAULTS, "read": 1, "serve": 2}
 
 
-def test_environment_malformed():
+def test_environment_malformed(monkeypatch):
     """A malformed variable is a ValueError at import that names it and what it may be."""
     texts = ["", " ", "5s", "5 s", "-1", "-inf", "nan", "True", "0x10", "1,5", "5\n6", "never"]
-    cases = [("WRITE", text) for text in texts] + [(field.upper(), "-1") for field in FIELDS]
     wanted = "0 or more seconds, such as 2.5, or 'forever'"
-    assert imported_with(*({f"SAFESOCKET_{name}": text} for name, text in cases)) == [
-        f"environment variable SAFESOCKET_{name} must be {wanted}, not {text!r}"
-        for name, text in cases
-    ]
+    for name, text in [("WRITE", text) for text in texts] + [(one.upper(), "-1") for one in FIELDS]:
+        says = f"environment variable SAFESOCKET_{name} must be {wanted}, not {text!r}"
+        with monkeypatch.context() as patch:
+            patch.setenv(f"SAFESOCKET_{name}", text)
+            with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
+                loaded_again("safesocket._timeouts")
 
 
 def test_environment_malformed_ends_the_program():

@@ -6,6 +6,7 @@ import errno
 import logging
 import logging.handlers
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -349,13 +350,40 @@ def test_run(way):
     assert "ReadTimeoutError" in process.stderr
 
 
+@pytest.mark.parametrize("text", [str(LIMIT), f" {LIMIT} "])
+def test_environment(text, log, monkeypatch):
+    """The variable does what configure() does."""
+    monkeypatch.setenv("SAFESOCKET_WARN_AFTER", text)
+    _alarm.heed_environment()
+    with connected() as (sock, peer), a_wait(sock.recv, 1, end=cut(peer)):
+        until(lambda: of_this_file(log))
+
+
+@pytest.mark.parametrize("text", [None, "None", " forever "])
+def test_no_wish_of_the_environment(text, monkeypatch):
+    """Nobody is watched where the variable is not set, or says so."""
+    if text is not None:
+        monkeypatch.setenv("SAFESOCKET_WARN_AFTER", text)
+    before = threading.active_count()
+    _alarm.heed_environment()
+    assert (_alarm.wished(), threading.active_count()) == (None, before)
+
+
 @pytest.mark.parametrize("text", ["", "soon", "0", "-1", "nan"])
-def test_bad_environment(text):
-    """A variable that cannot be is named."""
-    process = python("import safesocket", SAFESOCKET_WARN_AFTER=text)
+def test_bad_environment(text, monkeypatch):
+    """A variable that cannot be is named, and what it may be."""
+    monkeypatch.setenv("SAFESOCKET_WARN_AFTER", text)
+    wanted = "must be more than 0 seconds, such as 2.5, or 'forever'"
+    text = f"environment variable SAFESOCKET_WARN_AFTER {wanted}, not {text!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        _alarm.heed_environment()
+
+
+def test_bad_environment_stops_the_import():
+    """Nobody goes on unwatched who has asked for it."""
+    process = python("import safesocket", SAFESOCKET_WARN_AFTER="soon")
     assert process.returncode == 1
-    wanted = "more than 0 seconds, such as 2.5, or 'forever'"
-    assert f"SAFESOCKET_WARN_AFTER must be {wanted}, not {text!r}" in process.stderr
+    assert "SAFESOCKET_WARN_AFTER must be" in process.stderr.splitlines()[-1]
 
 
 def test_nothing_is_loaded_for_it():

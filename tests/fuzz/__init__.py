@@ -27,6 +27,9 @@ What is modelled and not compared:
 * A wait that has no end in the stdlib is cut there by a signal, and is the same as a timeout by a
   limit of safesocket's. ``model`` says which waits have a limit, by the table of docs/timeouts.md:
   one that is limited and goes on is a failure, and so is a limit where there should be none.
+* A blocking send whose connection ends half-way returns in the stdlib how far it came. It raises in
+  safesocket, with that count as ``bytes_sent``. The stdlib makes its next call there and then:
+  the error and the count are compared.
 * What a limit or a signal leaves behind differs where the call itself has had an effect by then
   (MSG_WAITALL, streams of makefile, TLS writes): the plan ends there.
 * How many bytes a full stream still takes is the kernel's whim: "some" stands for any such count,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from io import RawIOBase
+
 from tests.fuzz.outcomes import digest
+from tests.fuzz.transfers import to_the_end
 
 
 def _file(scene):
@@ -49,7 +52,10 @@ def write(scene, size):
     data = scene.payload(size)
     texts = hasattr(file, "encoding")
     scene.in_order = False
-    count = file.write(data.decode("latin-1") if texts else data)
+    if isinstance(file, RawIOBase):
+        count = to_the_end(scene, data, 0, lambda: file.write(data))
+    else:
+        count = file.write(data.decode("latin-1") if texts else data)
     scene.fuzzy = scene.fuzzy or count != size
     return count if count in (None, 0, size) else "some"
 

@@ -9,6 +9,7 @@ import os
 import socket
 from socket import (
     AF_UNIX,
+    MSG_DONTWAIT,
     MSG_ERRQUEUE,
     SO_RCVTIMEO,
     SO_SNDTIMEO,
@@ -37,6 +38,13 @@ def patience(scene, phase, flags=0):
     if scene.world.is_safe and _is_limited(scene, phase) and not is_odd:
         return GUARD, True
     return PATIENCE * scene.scale, False
+
+
+def takes_all(scene, flags):
+    """Tell whether a send waits until all of it is taken, or for SO_SNDTIMEO."""
+    if scene.kind != SOCK_STREAM or scene.tls or scene.sock.gettimeout() is not None:
+        return False
+    return scene.fd() >= 0 and os.get_blocking(scene.fd()) and not flags & MSG_DONTWAIT
 
 
 def _waits_by_itself(scene, phase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 
-_FACTS = ("filename", "filename2", "reason", "library", "verify_code")
+_FACTS = ("filename", "filename2", "reason", "library", "verify_code", "half_way")
 _HOMES = ("builtins", "socket", "ssl", "io", "_io")
 
 

@@ -15,6 +15,7 @@ import tempfile
 from contextlib import suppress
 from socket import MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_STREAM, SOL_SOCKET
 
+from tests.fuzz import model
 from tests.fuzz.outcomes import amount, digest
 
 # Buffers.
@@ -114,6 +115,8 @@ def recvmsg_into(scene, kind, sizes, room, flags):
 
 def count_got(scene, count, data, asked, flags):
     """Return what is seen of *count* bytes read into a buffer, which is *data* now."""
+    if isinstance(count, bytes):  # over TLS None is no buffer: the bytes are returned
+        return got(scene, count, asked, flags)
     if count > len(data):  # MSG_TRUNC
         return count
     return got(scene, data[:count], asked, flags), not any(data[count:])
@@ -147,9 +150,35 @@ def write_by(scene, data, call):
     return result
 
 
+def send_by(scene, data, flags, call):
+    """Return what is seen of *call*, which sends *data* and returns a count."""
+    return write_by(scene, data, lambda: to_the_end(scene, flat(data), flags, call))
+
+
+def to_the_end(scene, data, flags, call):
+    """Return what *call* takes of *data*; raise where the connection has ended half-way.
+
+    There a blocking send of the stdlib's returns how far it came, and the next call raises.
+    safesocket's raises at once and has that count in ``bytes_sent``. So the stdlib makes the next
+    call here, of nothing, and the record has the error with the count: both must be the same.
+    """
+    may_end = not scene.world.is_safe and model.takes_all(scene, flags)
+    taken = 0
+    try:
+        taken = call()
+        if may_end and taken and taken < len(data):
+            scene.sock.send(b"")
+        return taken
+    except OSError as exc:
+        if taken:
+            exc.bytes_sent = taken
+        exc.half_way = getattr(exc, "bytes_sent", None) or None
+        raise
+
+
 def send(scene, kind, size, flags):
     data = BUFFERS[kind](scene.payload(size))
-    return write_by(scene, data, lambda: scene.sock.send(data, flags))
+    return send_by(scene, data, flags, lambda: scene.sock.send(data, flags))
 
 
 def sendall(scene, kind, size, flags):
@@ -169,13 +198,13 @@ def sendto(scene, kind, size, flags, has_address):
     if has_address and scene.far and scene.far.is_open():
         address = (scene.far.raw.getsockname(),)
     arguments = (flags, *address) if flags else address
-    return write_by(scene, data, lambda: scene.sock.sendto(data, *arguments))
+    return send_by(scene, data, flags, lambda: scene.sock.sendto(data, *arguments))
 
 
 def sendmsg(scene, kind, sizes, flags):
     parts = [BUFFERS[kind](scene.payload(size)) for size in sizes]
     data = b"".join(map(flat, parts))
-    return write_by(scene, data, lambda: scene.sock.sendmsg(iter(parts), (), flags))
+    return send_by(scene, data, flags, lambda: scene.sock.sendmsg(iter(parts), (), flags))
 
 
 def sendfile(scene, is_real, size, offset, count):
