@@ -8,7 +8,6 @@ import gc
 import importlib.util
 import os
 import pickle
-import pty
 import random
 import select
 import signal
@@ -126,7 +125,7 @@ def terminal(interrupt_at=None):
 
     Ctrl-C comes to this process once *interrupt_at* is shown.
     """
-    ours, theirs = pty.openpty()
+    ours, theirs = os.openpty()
     shown = []
 
     def watch():
