@@ -162,7 +162,7 @@ def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
     patience.pause()
     seen = 0
     for pause in backoff():
-        there = _peek(sock, wanted)
+        there = _peek(sock, wanted, patience)
         if there >= wanted or _system.has_ended(_system.fileno(sock)):
             return
         if there > seen:
@@ -172,11 +172,13 @@ def _await_bytes(sock: Socket, wanted: int, patience: Patience) -> None:
             return
 
 
-def _peek(sock: Socket, wanted: int) -> int:
+def _peek(sock: Socket, wanted: int, patience: Patience) -> int:
     try:
         return len(_system.recv(sock, wanted, _socket.MSG_PEEK | _system.DONTWAIT))
-    except OSError:  # the call that follows tells
+    except BlockingIOError:  # the call that follows tells
         return wanted
+    except OSError as exc:  # which the kernel tells but once
+        patience.give_up(exc)
 
 
 def _recv(filling: _Filling, bufsize: int) -> bytes:

@@ -80,6 +80,12 @@ FAILED = {
     "detach of a closed TLS socket left it non-blocking": _over_tls(
         "tcp4", "connected", None, ("recv", 0, 0), ("close",), ("detach",)
     ),
+    "a reset during a look with MSG_WAITALL was an end of the stream": _plain(
+        "tcp4",
+        "connected",
+        None,
+        ("while", [["far.reset"]], ["recv", 1, MsgFlag(MSG_PEEK | MSG_WAITALL)]),
+    ),
     "the model took a short count for all that a connection that ends has to tell": _plain(
         "tcp4",
         "connected",
