@@ -73,8 +73,15 @@ def connect(self: Socket, address: Any, /) -> None:
         took = now() - started
         fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
     if number:
-        refused, took = _system.os_error(number), now() - started
-        fail(self, refused, "connect", target=address, tried=found, elapsed=took, limit=limit)
+        fail(  # exempt code gets this very error, whose traceback then holds this frame
+            self,
+            _system.os_error(number),
+            "connect",
+            target=address,
+            tried=found,
+            elapsed=now() - started,
+            limit=limit,
+        )
     if _is_limited(self, address):
         remember(self, address, found)
 

@@ -12,7 +12,7 @@ import pytest
 
 import safesocket
 from safesocket import Exemption, Timeouts, deadline, errors, testing
-from tests.helpers import GUARD, LIMIT, calling, still_waits, waits_for_ever, within
+from tests.helpers import GUARD, LIMIT, calling, garbage, still_waits, waits_for_ever, within
 
 pytestmark = pytest.mark.usefixtures("as_before")
 
@@ -348,3 +348,20 @@ def test_exemption_compares_and_shows():
     assert len({one, Exemption("redis.*", port=6379, limits=Timeouts(read=5))}) == 1
     assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == one
     assert repr(Exemption("redis", host="db")) == "Exemption(module='redis', host='db')"
+
+
+def test_exempt_refusal_leaves_no_garbage(library):
+    """What exempt code is refused within a deadline is the stdlib's error, and in no cycle."""
+
+    def fail():
+        try:
+            with deadline(GUARD):
+                library.connect(address)
+        except ConnectionRefusedError as exc:  # pytest.raises() would be a cycle itself
+            kinds.add(type(exc))
+
+    kinds = set()
+    with testing.refuses() as address, safesocket.installed(exempt=["somelib"]):
+        fail()
+        assert garbage(fail) == 0
+    assert kinds == {ConnectionRefusedError}
