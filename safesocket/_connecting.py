@@ -73,15 +73,9 @@ def connect(self: Socket, address: Any, /) -> None:
         took = now() - started
         fail(self, exc, "connect", target=address, tried=found, elapsed=took, limit=limit)
     if number:
-        fail(  # exempt code gets this very error, whose traceback then holds this frame
-            self,
-            _system.os_error(number),
-            "connect",
-            target=address,
-            tried=found,
-            elapsed=now() - started,
-            limit=limit,
-        )
+        known: Any = {"tried": found, "elapsed": now() - started, "limit": limit}
+        # Not named here: exempt code gets this very error, whose traceback holds this frame.
+        fail(self, _system.os_error(number), "connect", target=address, **known)
     if _is_limited(self, address):
         remember(self, address, found)
 

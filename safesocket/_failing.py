@@ -101,7 +101,7 @@ def told(
 ) -> SafeSocketError:
     """Return the documented error for *exc*, and what this machine shows of its cause."""
     leaf = leaf_of(exc, operation)
-    if sock is not None and leaf is not ConnectRefusedError:  # of which the kernel keeps nothing
+    if sock is not None and leaf is not ConnectRefusedError:  # there was no connection
         route.tcp = _tcpinfo.evidence(sock, accepted=route.role == ACCEPTED)
     route.finding = _surroundings.finding(exc, leaf, operation, route, sock)
     return translate(exc, operation, route, leaf, elapsed, limit, bytes_sent)

@@ -195,9 +195,8 @@ def tell(
     if isinstance(error, TimeoutError):
         _name_limit(error, limit if error.errno is None or isinstance(error, gaierror) else _KERNEL)
     facts["_finding"] = route.finding
-    if "_hinted" in facts:
-        facts.pop("hint", None)
-        facts.pop("__notes__", None)
+    facts.pop("hint", None)
+    facts.pop("__notes__", None)
     facts["_hinted"] = hint_for, leaf, route
     if _mode != "append":
         facts["_message"] = _mode
