@@ -124,7 +124,7 @@ class _Worded:
 
     def __get__(self, error: SafeSocketError | None, owner: type | None = None) -> Any:
         if error is None:
-            return None
+            return self._word(SafeSocketError())  # the class has what an untold error has
         return error.__dict__.setdefault(self._name, self._word(error))
 
 

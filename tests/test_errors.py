@@ -152,6 +152,12 @@ def test_bare_error_knows_nothing(name):
     assert str(kind("just text")) in ("just text", "('just text',)")
 
 
+def test_class_has_what_an_untold_error_has():
+    """Who asks the class, as stubtest and help() do, finds no words and no notes."""
+    assert errors.SafeSocketError.hint is None
+    assert not hasattr(errors.SafeSocketError, "__notes__")
+
+
 @every_class
 def test_error_travels_whole(name):
     """Pickled, copied or deep-copied, an error says all that it said."""
