@@ -86,6 +86,20 @@ FAILED = {
         None,
         ("while", [["far.reset"]], ["recv", 1, MsgFlag(MSG_PEEK | MSG_WAITALL)]),
     ),
+    "the model took a pair that has connected to a name for one without": _plain(
+        "pairgram",
+        "paired",
+        None,
+        ("connect", "listener", "connect"),
+        ("connect", "listener", "connect"),
+        ("recv", 1, 0),
+    ),
+    "the model raced sendfile for the moment in which an end is noticed": _plain(
+        "tcp4", "connected", None, ("far.shutdown", 2), ("sendfile", False, 70_000, 0, None)
+    ),
+    "the model took the reset of an urgent byte for another end": _plain(
+        "tcp4", "connected", None, ("far.send_urgent",), ("recv", 1, _WHOLE)
+    ),
     "the model took a short count for all that a connection that ends has to tell": _plain(
         "tcp4",
         "connected",

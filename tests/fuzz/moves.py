@@ -136,7 +136,7 @@ def connect(scene, where, how):
     """Connect; the listener's side of it becomes the peer."""
     result = getattr(scene.sock, how)(_place(scene, where))
     if not result:
-        scene.role = "connected"
+        scene.role, scene.is_named = "connected", True
     if where == "listener" and scene.far is None:
         scene.take_client()
     return result
