@@ -97,6 +97,17 @@ FAILED = {
     "the model raced sendfile for the moment in which an end is noticed": _plain(
         "tcp4", "connected", None, ("far.shutdown", 2), ("sendfile", False, 70_000, 0, None)
     ),
+    "the model took a refusal for another end of sendfile": _plain(
+        "tcp4",
+        "fresh",
+        0,
+        ("detach",),
+        ("connect", "nobody", "connect"),
+        ("sendfile", True, 1, 0, None),
+    ),
+    "the model asked how far a send over TLS came, which the stdlib cannot tell": _over_tls(
+        "tcp4", "connected", None, ("far.close",), ("send", "bytes", 70_000, 0), version="1.2"
+    ),
     "the model took the reset of an urgent byte for another end": _plain(
         "tcp4", "connected", None, ("far.send_urgent",), ("recv", 1, _WHOLE)
     ),

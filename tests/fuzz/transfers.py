@@ -162,17 +162,16 @@ def to_the_end(scene, data, flags, call):
     safesocket's raises at once and has that count in ``bytes_sent``. So the stdlib makes the next
     call here, of nothing, and the record has the error with the count: both must be the same.
     """
-    may_end = not scene.world.is_safe and model.takes_all(scene, flags)
+    is_whole = model.takes_all(scene, flags)
     taken = 0
     try:
         taken = call()
-        if may_end and taken and taken < len(data):
+        if is_whole and taken and taken < len(data) and not scene.world.is_safe:
             scene.sock.send(b"")
         return taken
     except OSError as exc:
-        if taken:
-            exc.bytes_sent = taken
-        exc.half_way = getattr(exc, "bytes_sent", None) or None
+        if is_whole:
+            exc.half_way = taken or getattr(exc, "bytes_sent", None) or None
         raise
 
 
@@ -221,7 +220,7 @@ def sendfile(scene, is_real, size, offset, count):
         file.seek(0)
         try:
             sent = write_by(scene, part, lambda: scene.sock.sendfile(file, offset, count))
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, ConnectionRefusedError):
             scene.is_over = scene.is_over or scene.tls
             return "gone"  # the stdlib tries twice, and tells of the second time
         return sent, amount(file.tell(), len(data))
