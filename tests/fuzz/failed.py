@@ -108,6 +108,15 @@ FAILED = {
     "the model asked how far a send over TLS came, which the stdlib cannot tell": _over_tls(
         "tcp4", "connected", None, ("far.close",), ("send", "bytes", 70_000, 0), version="1.2"
     ),
+    "the model said goodbye in the midst of a write": _over_tls(
+        "pair",
+        "paired",
+        0,
+        ("tls.write", "bytes", 300_000),
+        ("settimeout", None),
+        ("tls.unwrap",),
+        version="1.2",
+    ),
     "the model took the reset of an urgent byte for another end": _plain(
         "tcp4", "connected", None, ("far.send_urgent",), ("recv", 1, _WHOLE)
     ),

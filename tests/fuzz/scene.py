@@ -73,6 +73,7 @@ class Scene:
         self.is_named = not plan["family"].startswith("pair")
         self.forever = False
         self.tls = False
+        self.is_half_written = False  #: OpenSSL still has some of a TLS write, and wants the rest
         self.fuzzy = False  #: counts depend on the kernel's whim from now on
         self.in_order = True  #: the bytes of both directions can be checked
         self.is_over = False  #: no more moves: what has happened leaves different things behind

@@ -134,6 +134,7 @@ def sending(scene, data, call):
         taken = getattr(exc, "bytes_sent", None)
         if not isinstance(exc, (TypeError, BufferError, ValueError)):
             scene.fuzzy = scene.fuzzy or scene.kind == SOCK_STREAM
+            scene.is_half_written = scene.is_half_written or scene.tls
         else:
             taken = 0
         raise
