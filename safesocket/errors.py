@@ -129,7 +129,7 @@ class _Worded:
 
 
 def _hint(error: SafeSocketError) -> str | None:
-    if error._hinted is None:
+    if not error._hinted:
         return None
     word, leaf, route = error._hinted
     return word(error, leaf, route)  # type: ignore[no-any-return]

@@ -203,6 +203,15 @@ def test_callable_that_fails(redact):
     assert SECRET not in shown_by(error)
 
 
+def test_hint_that_is_thrown_away_is_gone():
+    """What it was made of has not been kept: it held the host."""
+    with testing.refuses() as address, pytest.raises(ConnectRefusedError) as it:
+        safesocket.create_connection(address)
+    assert it.value.hint
+    del it.value.hint
+    assert it.value.hint is None
+
+
 def test_message_note():
     """With the sentence in a note the host is hidden there."""
     configure(message="note")
