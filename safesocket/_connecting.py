@@ -11,7 +11,7 @@ import errno
 import sys
 
 from . import _system
-from ._deadline import DEADLINE, cut, running
+from ._deadline import DEADLINE, cut, running, what_is_left
 from ._exempt import over
 from ._failing import fail
 from ._hosts import is_certain
@@ -135,10 +135,8 @@ def _limit(sock: Socket, address: Any) -> Limit | None:
     if own == 0 or _system.kind(sock) == _socket.SOCK_DGRAM:
         return None
     if own is not None:
-        if not running:
-            return None
-        limit = cut(Limit(own, "", "settimeout"))
-        return limit if limit.source == DEADLINE else None
+        left = what_is_left()
+        return left if left is not None and (left.seconds or 0) < own else None
     limit = _limit_of_blocking(sock, address)
     return None if limit.seconds is None else ours_to_keep(limit, sock, WRITE)
 

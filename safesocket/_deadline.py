@@ -97,7 +97,7 @@ def what_is_left() -> Limit | None:
 
 def cut(limit: Limit) -> Limit:
     """Return *limit*, or that of the deadline of this context if it is shorter."""
-    left = what_is_left() if running else None
+    left = what_is_left()
     if left is None or left.seconds is None:
         return limit
     return left if limit.seconds is None or left.seconds < limit.seconds else limit

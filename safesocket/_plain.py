@@ -75,7 +75,7 @@ def split(address: Any) -> tuple[Any, Any]:
     """Return host and port of *address*, as :func:`plain` values; a path has no port."""
     if _is_plain_pair(address):
         return address  # type: ignore[no-any-return]
-    said = address if type(address) is tuple else builtin(address)
+    said = builtin(address)
     if type(said) is tuple:
         return (plain(said[0]), plain(said[1])) if len(said) >= 2 else (None, None)
     return (said, None) if isinstance(said, (str, bytes)) and said else (None, None)

@@ -183,7 +183,7 @@ def _there_is_one_already(look: Look) -> str | None:
 def elsewhere(look: Look) -> str | None:
     """Return where somebody listens on the port at which loopback has refused a connection."""
     global _listened
-    host, port = look.route.address[:2]
+    host, port = _networks.end(look.route.address)
     read, ports = _listened
     if now() - read < STILL and port not in ports:
         return None

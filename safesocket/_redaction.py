@@ -76,9 +76,7 @@ def _hidden(host: Any) -> Any:
 
 def hide(error: OSError, *addresses: Any) -> None:
     """Let the text of *error*, the system's own, name none of *addresses* as they are."""
-    if _redact is None:
-        return
-    hosts = list(_hosts(addresses))
+    hosts = list(_hosts(addresses)) if _redact is not None else []
     if not hosts:
         return
     words = {name: getattr(error, name, None) for name in _WORDS}

@@ -54,9 +54,6 @@ _MEMBERS = {
     "snd_wnd": (228, 4),  # 5.4
 }
 
-#: what has gone out, and what came in
-_SEGMENTS = slice(_MEMBERS["segs_out"][0], sum(_MEMBERS["segs_in"]))
-
 CLOSE = "CLOSE"
 _LISTEN = "LISTEN"
 #: by number; <net/tcp_states.h>
@@ -123,8 +120,8 @@ def _has_spoken(raw: bytes) -> bool:
     None has on a fresh socket, and, as Linux forgets it, after connect() has failed. A system
     that does not count them (gVisor) does not count the rest either.
     """
-    segments = raw[_SEGMENTS]
-    return any(segments) if segments else _state(raw) not in (CLOSE, _LISTEN)
+    out, came = _member(raw, "segs_out"), _member(raw, "segs_in")
+    return _state(raw) not in (CLOSE, _LISTEN) if out is None else bool(out or came)
 
 
 def facts(raw: bytes, queued: int | None, *, accepted: bool) -> Facts:

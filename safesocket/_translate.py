@@ -182,9 +182,10 @@ def tell(
 ) -> None:
     """Set what is known about *error*, and its hint; what an earlier telling said is replaced."""
     facts = error.__dict__
-    facts["host"], facts["port"], facts["address"] = route.host, route.port, route.address
+    facts["host"], facts["port"] = _redaction.shown((route.host, route.port))
+    facts["address"] = _redaction.shown(route.address)
     if route.local is not None:  # or an earlier telling's stays
-        facts["local"] = route.local
+        facts["local"] = _redaction.shown(route.local)
     facts["elapsed"] = elapsed
     if attempts:
         facts["attempts"] = attempts
@@ -200,8 +201,8 @@ def tell(
     facts["_hinted"] = hint_for, leaf, route
     if _mode != "append":
         facts["_message"] = _mode
-    if _redaction.wished() is not None:
-        _hide_hosts(error, route)
+    if _redaction.wished() is not None:  # worded as is wished now; the route holds the hosts
+        facts["hint"], facts["_hinted"] = error.hint, ()
 
 
 def add_to_hint(error: e.SafeSocketError, words: str) -> None:
@@ -237,16 +238,6 @@ def _name_limit(error: e.SafeSocketError, limit: Limit | None) -> None:
         error.timeout = limit.whole
         error.timeout_source = limit.source
         error._field = limit.field
-
-
-def _hide_hosts(error: e.SafeSocketError, route: Route) -> None:
-    """Let *error* show the hosts of *route* as is wished now, whenever its hint is asked for."""
-    facts = error.__dict__
-    facts["host"], facts["port"] = _redaction.shown((route.host, route.port))
-    facts["address"] = _redaction.shown(route.address)
-    if route.local is not None:
-        facts["local"] = _redaction.shown(route.local)
-    facts["hint"], facts["_hinted"] = error.hint, ()  # the route holds them as they are
 
 
 def told_by(knows: BaseException | None, error: e.SafeSocketError) -> e.SafeSocketError:
